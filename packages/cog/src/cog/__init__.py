@@ -1,0 +1,1 @@
+"""Package machine-learning models: the predictor interface and the worker that runs it."""

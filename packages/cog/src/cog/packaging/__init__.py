@@ -1,0 +1,1 @@
+"""Reading cog.yaml and packing model folders."""

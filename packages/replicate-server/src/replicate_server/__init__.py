@@ -1,0 +1,1 @@
+"""The platform: HTTP API, scheduler, durable store and model instances. `bootstrap` is where its parts meet."""

@@ -1,0 +1,1 @@
+"""The HTTP surface: decode, call a service, encode. No SQL, no engines."""

@@ -1,0 +1,1 @@
+"""The event hub: wakes readers, waiters and webhooks when something was committed."""

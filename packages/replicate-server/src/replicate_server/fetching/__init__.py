@@ -1,0 +1,1 @@
+"""Guarded outgoing HTTP: user URLs are checked against private networks and limits."""

@@ -1,0 +1,1 @@
+"""Versions as OCI content: layers, configs, manifests and their digests."""

@@ -1,0 +1,1 @@
+"""Binds queued predictions to slots of instances, and decides which instances run."""

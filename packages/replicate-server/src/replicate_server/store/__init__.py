@@ -1,0 +1,1 @@
+"""The store port on SQL databases: the only SQL of the project."""

@@ -1,0 +1,1 @@
+"""Outgoing webhooks: composing, signing, delivering with retries."""
