@@ -18,7 +18,7 @@ class Clock(Protocol):
 class Randomness(Protocol):
     """Yields unpredictable bytes."""
 
-    def __call__(self, count: int) -> bytes:
+    def __call__(self, count: int, /) -> bytes:
         """Return ``count`` random bytes."""
         ...
 
