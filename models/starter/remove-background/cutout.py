@@ -8,7 +8,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-
 from saliency import centrality, saliency
 
 LONG_SIDE_PIXELS = 640
@@ -113,9 +112,7 @@ def main_pieces(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return (kept | ((holes > 0) & small[hole_pieces])).astype(np.uint8)
 
 
-def soft_edge(
-    image: NDArray[np.uint8], small: NDArray[np.uint8], solid: NDArray[np.uint8], radius: int
-) -> NDArray[np.float32]:
+def soft_edge(image: NDArray[np.uint8], small: NDArray[np.uint8], solid: NDArray[np.uint8], radius: int) -> NDArray[np.float32]:
     """Let the edge of the mask follow the edges of the photo, within ``radius`` pixels of the small picture.
 
     A guided filter with the color photo as its guide (He, Sun, Tang 2013), computed small and applied at full size.
@@ -124,7 +121,9 @@ def soft_edge(
     window = (2 * radius + 1, 2 * radius + 1)
     mean_guide, mean_target = cv2.blur(guide, window), cv2.blur(target, window)
     products = (guide[..., :, None] * guide[..., None, :]).reshape(*target.shape, 9)
-    covariance = np.stack([cv2.blur(np.ascontiguousarray(products[..., i]), window) for i in range(9)], axis=-1).reshape(*target.shape, 3, 3)
+    covariance = np.stack([cv2.blur(np.ascontiguousarray(products[..., i]), window) for i in range(9)], axis=-1).reshape(
+        *target.shape, 3, 3
+    )
     covariance -= mean_guide[..., :, None] * mean_guide[..., None, :]
     covariance += 1e-4 * np.eye(3, dtype=np.float32)
     with_target = cv2.blur(guide * target[..., None], window) - mean_guide * mean_target[..., None]

@@ -5,7 +5,6 @@ import tempfile
 import cv2
 import numpy as np
 from cog import BasePredictor, Input, Path
-
 from cutout import Box, alpha_of, clean_colors
 
 PIXELS_MAX = 40_000_000
@@ -40,7 +39,9 @@ class Predictor(BasePredictor):
         image: Path = Input(description="A photo: JPEG, PNG or WebP, at most 40 megapixels"),
         feather: float = Input(description="Width of the soft edge, in thousandths of the long side", ge=0, le=50, default=6.0),
         iterations: int = Input(description="Rounds of refinement", ge=1, le=20, default=5),
-        subject: str = Input(description="Box around the subject: left,top,width,height between 0 and 1; empty to find it", default=""),
+        subject: str = Input(
+            description="Box around the subject: left,top,width,height between 0 and 1; empty to find it", default=""
+        ),
     ) -> Path:
         """Write the cut-out at the size of the photo."""
         box = parse_box(subject)

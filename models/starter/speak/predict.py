@@ -4,7 +4,6 @@ import tempfile
 import wave
 
 from cog import BasePredictor, Input, Path
-
 from espeak import Synthesizer
 
 VOICES = {"en-gb": "en"}  # the languages whose voice has another name
@@ -36,7 +35,9 @@ class Predictor(BasePredictor):
         """Speak the text into a WAV file."""
         if not text.strip():
             raise ValueError("there is nothing to pronounce in the text")
-        samples = self.synthesizer.speak(text, voice=VOICES.get(language, language) + VARIANTS[voice], words_per_minute=speed, pitch=pitch)
+        samples = self.synthesizer.speak(
+            text, voice=VOICES.get(language, language) + VARIANTS[voice], words_per_minute=speed, pitch=pitch
+        )
         path = Path(tempfile.mkdtemp()) / "speech.wav"
         with wave.open(str(path), "wb") as file:
             file.setnchannels(1)

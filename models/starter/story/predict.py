@@ -9,11 +9,10 @@ from cog import BasePredictor, ConcatenateIterator, Input
 # One core is the fastest for matrices this small, and leaves the others to other models; numpy reads this when it is loaded.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import numpy as np  # noqa: E402
-
-from sampling import choose  # noqa: E402
-from tokenizer import END, Tokenizer  # noqa: E402
-from transformer import CONTEXT, Transformer  # noqa: E402
+import numpy as np
+from sampling import choose
+from tokenizer import END, Tokenizer
+from transformer import CONTEXT, Transformer
 
 WEIGHTS = pathlib.Path(__file__).resolve().parent / "weights.npz"
 

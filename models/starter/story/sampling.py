@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def choose(
-    logits: NDArray[np.float32], generator: np.random.Generator, *, temperature: float, top_k: int, top_p: float
-) -> int:
+def choose(logits: NDArray[np.float32], generator: np.random.Generator, *, temperature: float, top_k: int, top_p: float) -> int:
     """Draw one token.
 
     Args:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 WORD = re.compile(r" ?[A-Za-z]+| ?[0-9]| ?[^\sA-Za-z0-9]+|\s")
 END = 256
@@ -45,7 +46,7 @@ class Tokenizer:
             return known
         tokens = list(word.encode())
         while len(tokens) > 1:
-            ranked = [(self._ranks.get(pair, len(self._ranks)), at) for at, pair in enumerate(zip(tokens, tokens[1:], strict=False))]
+            ranked = [(self._ranks.get(pair, len(self._ranks)), at) for at, pair in enumerate(pairwise(tokens))]
             rank, at = min(ranked)
             if rank == len(self._ranks):
                 break
@@ -65,7 +66,7 @@ def learn_merges(texts: Iterable[str], count: int) -> list[Pair]:
     while len(merges) < count:
         counts: dict[Pair, int] = {}
         for tokens, frequency in words:
-            for pair in zip(tokens, tokens[1:], strict=False):
+            for pair in pairwise(tokens):
                 counts[pair] = counts.get(pair, 0) + frequency
         if not counts:
             break

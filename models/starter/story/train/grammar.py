@@ -37,6 +37,11 @@ def title_case(words: str) -> str:
     return " ".join([done[0][:1].upper() + done[0][1:], *done[1:]])
 
 
+def inner_title(words: str) -> str:
+    """Capitals as inside a title: the first word keeps its small letter."""
+    return words[0] + title_case(words)[1:]
+
+
 class Story:
     """One story: a cast, a place and a plot drawn from one random generator."""
 
@@ -79,9 +84,10 @@ class Story:
         weather = self._one(phrases.WEATHER)
         return {
             "place": places[0], "place2": places[1], "spot": self._one(phrases.SPOTS), "home": self._one(phrases.HOMES),
-            "thing": things[0], "a_thing": article(things[0]), "a_thing3": article(things[1]), "thing_title": title_case(things[0]),
-            "fear": fear, "fear_event": event, "fear_deed": deed, "skill": skill, "skill_title": title_case(skill)[0].lower() + title_case(skill)[1:],
-            "build": build, "build_title": title_case(build)[0].lower() + title_case(build)[1:], "seed": seed, "seed_cap": seed.capitalize(),
+            "thing": things[0], "a_thing": article(things[0]),
+            "a_thing3": article(things[1]), "thing_title": title_case(things[0]),
+            "fear": fear, "fear_event": event, "fear_deed": deed, "skill": skill, "skill_title": inner_title(skill),
+            "build": build, "build_title": inner_title(build), "seed": seed, "seed_cap": seed.capitalize(),
             "food": food, "food_title": title_case(food), "weather": weather, "a_weather": article(weather),
         }  # fmt: skip
 

@@ -50,7 +50,12 @@ class Block(nn.Module):
         self.norm_attention, self.norm_mlp = Norm(width), Norm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
         self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
-        for linear, std in ((self.qkv, 0.02), (self.up, 0.02), (self.out, 0.02 / math.sqrt(2 * layers)), (self.down, 0.02 / math.sqrt(2 * layers))):
+        for linear, std in (
+            (self.qkv, 0.02),
+            (self.up, 0.02),
+            (self.out, 0.02 / math.sqrt(2 * layers)),
+            (self.down, 0.02 / math.sqrt(2 * layers)),
+        ):
             nn.init.normal_(linear.weight, std=std)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

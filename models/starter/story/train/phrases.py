@@ -4,33 +4,172 @@
 letter is capitalised. Everything here was written for this folder.
 """
 
-KINDS = (
-    "fox rabbit mouse bear owl hedgehog squirrel otter badger duck frog cat dog turtle goat lamb pony crow sparrow mole "
-    "beaver deer pig donkey goose snail bee penguin seal whale dragon robot girl boy giant elf"
-).split()
+KINDS = [
+    "fox",
+    "rabbit",
+    "mouse",
+    "bear",
+    "owl",
+    "hedgehog",
+    "squirrel",
+    "otter",
+    "badger",
+    "duck",
+    "frog",
+    "cat",
+    "dog",
+    "turtle",
+    "goat",
+    "lamb",
+    "pony",
+    "crow",
+    "sparrow",
+    "mole",
+    "beaver",
+    "deer",
+    "pig",
+    "donkey",
+    "goose",
+    "snail",
+    "bee",
+    "penguin",
+    "seal",
+    "whale",
+    "dragon",
+    "robot",
+    "girl",
+    "boy",
+    "giant",
+    "elf",
+]
 NAMES = {
-    "he": "Pip Tom Oscar Finn Hugo Milo Theo Barnaby Otto Jasper Leo Rufus Ned Sami Arlo Bruno".split(),
-    "she": "Mia Lily Clara Poppy Nora Ada Ruby Wren Hazel Ivy Tilda Zara Luna Mabel Elsie Rosa".split(),
+    "he": [
+        "Pip",
+        "Tom",
+        "Oscar",
+        "Finn",
+        "Hugo",
+        "Milo",
+        "Theo",
+        "Barnaby",
+        "Otto",
+        "Jasper",
+        "Leo",
+        "Rufus",
+        "Ned",
+        "Sami",
+        "Arlo",
+        "Bruno",
+    ],
+    "she": [
+        "Mia",
+        "Lily",
+        "Clara",
+        "Poppy",
+        "Nora",
+        "Ada",
+        "Ruby",
+        "Wren",
+        "Hazel",
+        "Ivy",
+        "Tilda",
+        "Zara",
+        "Luna",
+        "Mabel",
+        "Elsie",
+        "Rosa",
+    ],
 }
-TRAITS = "little brave shy curious clever kind proud young lazy cheerful quiet tiny gentle stubborn dreamy old".split()
-HOMES = (
-    "in a small house by the river|at the edge of a deep green forest|in a hollow tree on the hill|near the harbor of a busy town|"
-    "under the roots of an old oak|in a cottage at the end of a long lane|on a windy farm above the sea|behind the mill in the valley|"
-    "in a blue boat on the lake|in a tall tower with a red roof"
-).split("|")
-PLACES = (
-    "the forest|the river|the old bridge|the market|the meadow|the beach|the mountain|the garden|the mill|the lighthouse|"
-    "the library|the orchard|the cave|the lake|the school|the castle"
-).split("|")
-SPOTS = (
-    "under a pile of leaves|behind a mossy stone|inside an old boot|between the roots of a tree|at the bottom of a basket|"
-    "on the highest branch|beneath the bridge|beside the well|in a nest of straw|under a bed of ferns"
-).split("|")
-THINGS = (
-    "silver bell|red kite|golden key|blue scarf|wooden boat|glass marble|music box|green hat|brass lantern|picture book|"
-    "toy drum|woolen mitten|round stone|paper crown|tin whistle|map"
-).split("|")
-FOODS = "apple pie|honey cake|carrot soup|blueberry bread|cheese|pancakes|plum jam|nut cookies|chocolate cake|strawberries".split("|")
+TRAITS = [
+    "little",
+    "brave",
+    "shy",
+    "curious",
+    "clever",
+    "kind",
+    "proud",
+    "young",
+    "lazy",
+    "cheerful",
+    "quiet",
+    "tiny",
+    "gentle",
+    "stubborn",
+    "dreamy",
+    "old",
+]
+HOMES = [
+    "in a small house by the river",
+    "at the edge of a deep green forest",
+    "in a hollow tree on the hill",
+    "near the harbor of a busy town",
+    "under the roots of an old oak",
+    "in a cottage at the end of a long lane",
+    "on a windy farm above the sea",
+    "behind the mill in the valley",
+    "in a blue boat on the lake",
+    "in a tall tower with a red roof",
+]
+PLACES = [
+    "the forest",
+    "the river",
+    "the old bridge",
+    "the market",
+    "the meadow",
+    "the beach",
+    "the mountain",
+    "the garden",
+    "the mill",
+    "the lighthouse",
+    "the library",
+    "the orchard",
+    "the cave",
+    "the lake",
+    "the school",
+    "the castle",
+]
+SPOTS = [
+    "under a pile of leaves",
+    "behind a mossy stone",
+    "inside an old boot",
+    "between the roots of a tree",
+    "at the bottom of a basket",
+    "on the highest branch",
+    "beneath the bridge",
+    "beside the well",
+    "in a nest of straw",
+    "under a bed of ferns",
+]
+THINGS = [
+    "silver bell",
+    "red kite",
+    "golden key",
+    "blue scarf",
+    "wooden boat",
+    "glass marble",
+    "music box",
+    "green hat",
+    "brass lantern",
+    "picture book",
+    "toy drum",
+    "woolen mitten",
+    "round stone",
+    "paper crown",
+    "tin whistle",
+    "map",
+]
+FOODS = [
+    "apple pie",
+    "honey cake",
+    "carrot soup",
+    "blueberry bread",
+    "cheese",
+    "pancakes",
+    "plum jam",
+    "nut cookies",
+    "chocolate cake",
+    "strawberries",
+]
 FEARS = {
     "the dark": "night|sat in the dark and counted the stars",
     "thunder": "the storm|listened to the thunder as if it were a drum",
@@ -39,10 +178,32 @@ FEARS = {
     "loud noises": "the festival|stood close to the big drums and smiled",
     "strangers": "the visitor's knock|opened the door and said hello",
 }
-SKILLS = "to fly a kite|to swim|to bake bread|to play the flute|to ride a bicycle|to paint|to sing|to dance|to read|to skate".split("|")
-BUILDS = "a raft|a tree house|a bridge|a snowman|a windmill|a cart|a swing|a birdhouse|a tent|a sandcastle".split("|")
-WEATHER = "sunny|windy|rainy|snowy|foggy|warm|cold|bright|cloudy|quiet".split("|")
-SEEDS = "sunflower pumpkin bean rose melon tulip".split()
+SKILLS = [
+    "to fly a kite",
+    "to swim",
+    "to bake bread",
+    "to play the flute",
+    "to ride a bicycle",
+    "to paint",
+    "to sing",
+    "to dance",
+    "to read",
+    "to skate",
+]
+BUILDS = [
+    "a raft",
+    "a tree house",
+    "a bridge",
+    "a snowman",
+    "a windmill",
+    "a cart",
+    "a swing",
+    "a birdhouse",
+    "a tent",
+    "a sandcastle",
+]
+WEATHER = ["sunny", "windy", "rainy", "snowy", "foggy", "warm", "cold", "bright", "cloudy", "quiet"]
+SEEDS = ["sunflower", "pumpkin", "bean", "rose", "melon", "tulip"]
 
 OPENINGS = (
     "Once upon a time there [was|lived] {a_trait} {kind} named {name}. {He} lived {home}.",
@@ -78,36 +239,36 @@ MEETINGS = (
     "{He} met {a_kind2} at {place2}. {His2} name was {name2}.",
     "{A_kind2} called {name2} [heard|saw] {him} and stopped.",
     "Near {place2}, {hero} met {name2} the {kind2}.",
-    "\"Hello,\" said a [soft|small|deep] voice. It was {name2} the {kind2}.",
+    '"Hello," said a [soft|small|deep] voice. It was {name2} the {kind2}.',
     "Out of the [grass|shadows|trees] stepped {name2}, {a_trait2} {kind2}.",
 )
 QUESTIONS = (
-    "\"What is [wrong|the matter]?\" asked {friend}.",
-    "\"Why are you so sad?\" {friend} asked.",
-    "\"You look [tired|worried|sad],\" said {friend}. \"Can I help?\"",
-    "\"Do you need [help|a friend]?\" asked {friend} [kindly|softly|with a smile].",
+    '"What is [wrong|the matter]?" asked {friend}.',
+    '"Why are you so sad?" {friend} asked.',
+    '"You look [tired|worried|sad]," said {friend}. "Can I help?"',
+    '"Do you need [help|a friend]?" asked {friend} [kindly|softly|with a smile].',
 )
 OFFERS = (
-    "\"Do not [worry|cry],\" said {friend}. \"We will do it together.\"",
-    "\"Two are better than one,\" said {friend}.",
-    "\"I know what to do,\" said {friend}. \"[Follow me|Come with me|Trust me].\"",
-    "{Friend} thought for a [moment|while]. \"I have an idea,\" {he2} said.",
-    "\"Let us try again, but slowly,\" said {friend}.",
-    "\"I will stay with you,\" {friend} promised.",
+    '"Do not [worry|cry]," said {friend}. "We will do it together."',
+    '"Two are better than one," said {friend}.',
+    '"I know what to do," said {friend}. "[Follow me|Come with me|Trust me]."',
+    '{Friend} thought for a [moment|while]. "I have an idea," {he2} said.',
+    '"Let us try again, but slowly," said {friend}.',
+    '"I will stay with you," {friend} promised.',
 )
 THANKS = (
-    "\"Thank you, {name2},\" said {hero}. \"[You are a good friend|I will never forget this|I could not do it alone].\"",
-    "\"Thank you!\" cried {hero}, and gave {friend} a [big|warm] hug.",
+    '"Thank you, {name2}," said {hero}. "[You are a good friend|I will never forget this|I could not do it alone]."',
+    '"Thank you!" cried {hero}, and gave {friend} a [big|warm] hug.',
     "{Hero} shared {his} {food} with {friend} to say thank you.",
-    "\"How can I thank you?\" asked {hero}. \"Just be my friend,\" said {friend}.",
-    "{Hero} smiled. \"Thank you for [helping|staying with|believing in] me,\" {he} said.",
+    '"How can I thank you?" asked {hero}. "Just be my friend," said {friend}.',
+    '{Hero} smiled. "Thank you for [helping|staying with|believing in] me," {he} said.',
 )
 FEELINGS_LOW = (
     "{Hero} felt [very sad|small and alone|like crying].",
     "A tear rolled down {his} [cheek|nose].",
     "{His} heart was heavy.",
     "{Hero} sat down and [sighed|cried a little|did not know what to do].",
-    "\"Oh no,\" said {hero}. \"What shall I do now?\"",
+    '"Oh no," said {hero}. "What shall I do now?"',
 )
 FEELINGS_HIGH = (
     "{Hero} was so happy that {he} [danced|jumped|laughed out loud].",
@@ -121,7 +282,7 @@ ENDINGS = (
     "That night {hero} slept [well|like a stone] and dreamed of [tomorrow|the sea|{place}].",
     "And they lived happily ever after.",
     "And that is how {hero} learned that {moral}.",
-    "\"Now I know,\" said {hero}, \"that {moral}.\"",
+    '"Now I know," said {hero}, "that {moral}."',
     "After that, {hero} always remembered that {moral}.",
     "They went home together and ate {food} by the fire.",
     "And if you go to {place} on {a_weather} day, you may still see {hero} and {friend} there.",
