@@ -69,4 +69,4 @@ def test_a_blank_text_fails_with_a_reason(speak: RunningModel) -> None:
 
 def test_a_zero_character_does_not_end_the_text(speak: RunningModel) -> None:
     with_zero, without = (len(samples_of(speak.predict(text=f"one{gap}two three four"))) for gap in ("\0", " "))
-    assert with_zero == without
+    assert with_zero == pytest.approx(without, rel=0.01)

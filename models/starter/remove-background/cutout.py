@@ -17,6 +17,9 @@ PIECE_SHARE_MIN = 0.08
 CERTAIN_SHARE = 16
 """What lies deeper inside the salient region than the long side divided by this is certainly the subject."""
 
+COLOR_REACH_PIXELS = 3.0
+"""How far, on the small copy, the edge takes its colors from."""
+
 Box = tuple[float, float, float, float]
 
 
@@ -140,9 +143,16 @@ def soft_edge(image: NDArray[np.uint8], small: NDArray[np.uint8], solid: NDArray
 
 def clean_colors(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Replace the colors of half-transparent pixels, which hold background, by those of the subject nearby."""
-    sigma = max(2.0, max(image.shape[:2]) / 200)
-    weight = (alpha > 0.95).astype(np.float32)
-    total = cv2.GaussianBlur(weight, (0, 0), sigma)
-    nearby = cv2.GaussianBlur(image.astype(np.float32) * weight[..., None], (0, 0), sigma) / np.maximum(total, 1e-3)[..., None]
-    usable = ((alpha < 0.95) & (total > 0.02)).astype(np.float32)[..., None] * (1 - alpha)[..., None]
-    return np.clip(image * (1 - usable) + nearby * usable, 0, 255).astype(np.uint8)
+    height, width = image.shape[:2]
+    scale = min(1.0, LONG_SIDE_PIXELS / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small, opacity = cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)
+    weight = (opacity > 0.95).astype(np.float32)
+    total = cv2.GaussianBlur(weight, (0, 0), COLOR_REACH_PIXELS)
+    nearby = cv2.GaussianBlur(small * weight[..., None], (0, 0), COLOR_REACH_PIXELS) / np.maximum(total, 1e-3)[..., None]
+    nearby, total = cv2.resize(nearby, (width, height)), cv2.resize(total, (width, height))
+    cleaned = image.copy()
+    edge = (alpha < 0.95) & (alpha > 0) & (total > 0.02)
+    share = (1 - alpha[edge])[:, None]
+    cleaned[edge] = np.clip(image[edge] * (1 - share) + nearby[edge] * share, 0, 255).astype(np.uint8)
+    return cleaned

@@ -48,7 +48,7 @@ class Predictor(BasePredictor):
     def predict(
         self,
         prompt: str = Input(
-            description="A request, a title or the first words of the story; empty for any story", max_length=2000, default=""
+            description="A request, a title or the first words of the story", max_length=2000, default="Once upon a time"
         ),
         max_tokens: int = Input(description="Longest answer, in tokens; a story has about 200", ge=1, le=1000, default=400),
         temperature: float = Input(description="0 always takes the likeliest word; higher is wilder", ge=0, le=5, default=0.7),
