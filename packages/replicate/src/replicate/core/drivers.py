@@ -1,0 +1,98 @@
+"""The two ways to run a flow: blocking and on an event loop. The only twins in the SDK that hold more than one line.
+
+A driver knows no HTTP: it performs steps on a wire and hands results and errors back, so that the flow decides what they mean.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, AsyncGenerator, Callable, Iterator, TypeVar
+
+from .steps import Emit, Feed, Flow, Step
+
+if TYPE_CHECKING:
+    from .wire import AsyncWire, Wire
+
+T = TypeVar("T")
+
+
+def drive(flow: Flow[T], wire: Wire) -> T:
+    """Run a flow to its end on the calling thread and return its value."""
+    resume: Callable[[], Step] = partial(next, flow)
+    try:
+        while True:
+            try:
+                step = resume()
+            except StopIteration as finished:
+                value: T = finished.value
+                return value
+            try:
+                resume = partial(flow.send, step.on(wire))  # type: ignore[union-attr]  # Calls were replaced by the retry flow
+            except Exception as error:  # noqa: BLE001  # handed back: the flow decides
+                resume = partial(flow.throw, error)
+    finally:
+        flow.close()
+        wire.close()
+
+
+async def drive_async(flow: Flow[T], wire: AsyncWire) -> T:
+    """Run a flow to its end on the running event loop and return its value."""
+    resume: Callable[[], Step] = partial(next, flow)
+    try:
+        while True:
+            try:
+                step = resume()
+            except StopIteration as finished:
+                value: T = finished.value
+                return value
+            try:
+                resume = partial(flow.send, await step.on(wire))
+            except Exception as error:  # noqa: BLE001  # handed back: the flow decides
+                resume = partial(flow.throw, error)
+    finally:
+        flow.close()
+        await wire.close()
+
+
+def drive_each(feed: Feed[T], wire: Wire) -> Iterator[T]:
+    """Run a feed on the calling thread, yielding its items as they come; closes the connection when iteration stops."""
+    resume = partial(next, feed)
+    try:
+        while True:
+            try:
+                step = resume()
+            except StopIteration:
+                return
+            if isinstance(step, Emit):
+                yield step.item
+                resume = partial(next, feed)
+                continue
+            try:
+                resume = partial(feed.send, step.on(wire))
+            except Exception as error:  # noqa: BLE001  # handed back: the flow decides
+                resume = partial(feed.throw, error)
+    finally:
+        feed.close()
+        wire.close()
+
+
+async def drive_each_async(feed: Feed[T], wire: AsyncWire) -> AsyncGenerator[T, None]:
+    """Run a feed on the running event loop, yielding its items as they come; closes the connection when iteration stops."""
+    resume = partial(next, feed)
+    try:
+        while True:
+            try:
+                step = resume()
+            except StopIteration:
+                return
+            if isinstance(step, Emit):
+                yield step.item
+                resume = partial(next, feed)
+                continue
+            try:
+                resume = partial(feed.send, await step.on(wire))
+            except Exception as error:  # noqa: BLE001  # handed back: the flow decides
+                resume = partial(feed.throw, error)
+    finally:
+        feed.close()
+        await wire.close()
