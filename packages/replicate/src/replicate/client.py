@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
+    AsyncGenerator,
     AsyncIterator,
     Awaitable,
     Callable,
@@ -30,7 +32,7 @@ from .__about__ import __version__
 from .core import flows, streams
 from .core.drivers import drive, drive_async, drive_each, drive_each_async
 from .core.retry import RetryPolicy, with_retries
-from .core.steps import Call, Feed, Flow, call
+from .core.steps import Actions, Call, Feed, Flow, call
 from .core.wire import AsyncWire, Endpoint, Wire
 from .helpers import transform_output
 from .records import bind
@@ -278,27 +280,41 @@ class Client:
 
     def perform(self, work: Union[Call[T], Flow[T]]) -> T:
         """Run an operation or a flow on the calling thread; records come back bound to this client."""
-        return self._bound(drive(self._prepared(work), Wire(self._http(), self._endpoint())))
+        with self._binding():
+            return self._bound(drive(self._prepared(work), Wire(self._http(), self._endpoint())))
 
     async def perform_async(self, work: Union[Call[T], Flow[T]]) -> T:
         """Run an operation or a flow on the running event loop; records come back bound to this client."""
-        return self._bound(await drive_async(self._prepared(work), AsyncWire(self._async_http(), self._endpoint())))
+        with self._binding():
+            return self._bound(await drive_async(self._prepared(work), AsyncWire(self._async_http(), self._endpoint())))
 
     def iterate(self, feed: Feed[T]) -> Iterator[T]:
         """Run a feed on the calling thread; nothing is sent before the first item is asked for."""
-        for item in drive_each(with_retries(feed, self.retry_policy), Wire(self._http(), self._endpoint())):
-            yield self._bound(item)
+        wire = Wire(self._http(), self._endpoint())
+        with self._binding(), closing(drive_each(with_retries(feed, self.retry_policy), wire)) as items:
+            for item in items:
+                yield self._bound(item)
 
-    async def iterate_async(self, feed: Feed[T]) -> AsyncIterator[T]:
+    async def iterate_async(self, feed: Feed[T]) -> AsyncGenerator[T, None]:
         """Run a feed on the running event loop; nothing is sent before the first item is asked for."""
         items = drive_each_async(with_retries(feed, self.retry_policy), AsyncWire(self._async_http(), self._endpoint()))
-        try:
-            async for item in items:
-                yield self._bound(item)
-        finally:
-            await items.aclose()
+        with self._binding():
+            try:
+                async for item in items:
+                    yield self._bound(item)
+            finally:
+                await items.aclose()
 
-    def _prepared(self, work: Union[Call[T], Flow[T]]) -> Flow[T]:
+    @contextmanager
+    def _binding(self) -> Iterator[None]:
+        """Bind the predictions that errors carry, so that callers can go on with them."""
+        try:
+            yield
+        except (ModelError, PredictionTimeoutError) as error:
+            error.prediction.bind(self)
+            raise
+
+    def _prepared(self, work: Union[Call[T], Flow[T]]) -> Actions[T]:
         return with_retries(call(work) if isinstance(work, Call) else work, self.retry_policy)
 
     def _bound(self, value: T) -> T:

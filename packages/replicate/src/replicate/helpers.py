@@ -84,7 +84,7 @@ class FileOutput(httpx.URL, httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def transform_output(value: Any, client: Optional[Client] = None) -> Any:
-    """Replace every file URL in an output by a `FileOutput`, in lists and dictionaries too; text that only begins like one stays."""
+    """Replace every file URL in an output by a `FileOutput`, also inside lists and dictionaries."""
     if isinstance(value, dict):
         return {key: transform_output(item, client) for key, item in value.items()}
     if isinstance(value, list):

@@ -6,7 +6,7 @@ A driver knows no HTTP: it performs steps on a wire and hands results and errors
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, AsyncGenerator, Callable, Iterator, TypeVar
+from typing import TYPE_CHECKING, AsyncGenerator, Callable, Generator, TypeVar
 
 from .steps import Emit, Feed, Flow, Step
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def drive(flow: Flow[T], wire: Wire) -> T:
+def drive(flow: Actions[T], wire: Wire) -> T:
     """Run a flow to its end on the calling thread and return its value."""
-    resume: Callable[[], Step] = partial(next, flow)
+    resume: Callable[[], Action] = partial(next, flow)
     try:
         while True:
             try:
@@ -27,7 +27,7 @@ def drive(flow: Flow[T], wire: Wire) -> T:
                 value: T = finished.value
                 return value
             try:
-                resume = partial(flow.send, step.on(wire))  # type: ignore[union-attr]  # Calls were replaced by the retry flow
+                resume = partial(flow.send, step.on(wire))
             except Exception as error:  # noqa: BLE001  # handed back: the flow decides
                 resume = partial(flow.throw, error)
     finally:
@@ -35,9 +35,9 @@ def drive(flow: Flow[T], wire: Wire) -> T:
         wire.close()
 
 
-async def drive_async(flow: Flow[T], wire: AsyncWire) -> T:
+async def drive_async(flow: Actions[T], wire: AsyncWire) -> T:
     """Run a flow to its end on the running event loop and return its value."""
-    resume: Callable[[], Step] = partial(next, flow)
+    resume: Callable[[], Action] = partial(next, flow)
     try:
         while True:
             try:
@@ -54,7 +54,7 @@ async def drive_async(flow: Flow[T], wire: AsyncWire) -> T:
         await wire.close()
 
 
-def drive_each(feed: Feed[T], wire: Wire) -> Iterator[T]:
+def drive_each(feed: ActionFeed[T], wire: Wire) -> Generator[T, None, None]:
     """Run a feed on the calling thread, yielding its items as they come; closes the connection when iteration stops."""
     resume = partial(next, feed)
     try:
@@ -76,7 +76,7 @@ def drive_each(feed: Feed[T], wire: Wire) -> Iterator[T]:
         wire.close()
 
 
-async def drive_each_async(feed: Feed[T], wire: AsyncWire) -> AsyncGenerator[T, None]:
+async def drive_each_async(feed: ActionFeed[T], wire: AsyncWire) -> AsyncGenerator[T, None]:
     """Run a feed on the running event loop, yielding its items as they come; closes the connection when iteration stops."""
     resume = partial(next, feed)
     try:

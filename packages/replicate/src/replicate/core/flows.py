@@ -37,7 +37,15 @@ class Patience:
 
 @dataclass(frozen=True)
 class Target:
-    """What to run: a version, a model's latest version, or a deployment; ``source`` is where a version's schema can be fetched."""
+    """What to run: a version, a model's latest version, or a deployment.
+
+    Attributes:
+        version: Version id or reference.
+        model: Owner and name.
+        deployment: Owner and name.
+        source: Owner and name of the model at which the version's schema can be fetched.
+        known: The version itself, when the caller had it.
+    """
 
     version: Optional[str] = None
     model: Optional[Tuple[str, str]] = None

@@ -1,8 +1,7 @@
 """Turning what callers pass as input into JSON. Pure: uploads and file contents are asked for with steps.
 
-Local files are uploaded or put in as data URIs on the way.
-Files may be nested anywhere in lists and dictionaries. A `FileOutput` of an earlier prediction goes back as its URL, without a
-download.
+Local files are uploaded or put in as data URIs on the way. Files may be nested anywhere in lists and dictionaries. A
+`FileOutput` of an earlier prediction goes back as its URL, without a download.
 """
 
 from __future__ import annotations

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, Generator, Mapping, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Generator, Mapping, Optional, Type, TypeVar, Union
 
 from replicate.exceptions import ReplicateError, TransportError
 
-from .steps import Call, Flow, Repeat, Request, Send, Sleep, Step
+from .steps import Call, Flow, Open, Repeat, Request, Send, Sleep, Step
 from .times import parse_time
 
 if TYPE_CHECKING:
@@ -124,8 +124,14 @@ def pause_after(
     return delay_seconds(policy, attempt, retry_after_seconds=wish)
 
 
-def attempts(operation: Call[T], policy: RetryPolicy) -> Flow[T]:
-    """Perform one operation with as many attempts as the policy allows; raises the last attempt's error."""
+def attempts(operation: Call[T], policy: RetryPolicy, via: Union[Type[Send], Type[Open]] = Send) -> Flow[T]:
+    """Perform one operation with as many attempts as the policy allows; raises the last attempt's error.
+
+    Args:
+        operation: What to send and how to read the answer.
+        policy: Limits.
+        via: `Send` for whole answers, `Open` for bodies that the flow reads itself.
+    """
     request = _with_key(operation.request, policy)
     attempt = 0
     while True:
@@ -133,7 +139,7 @@ def attempts(operation: Call[T], policy: RetryPolicy) -> Flow[T]:
         response: Optional[httpx.Response] = None
         failure: ReplicateError
         try:
-            response = yield Send(request)
+            response = yield via(request)
         except TransportError as error:
             failure = error
         else:

@@ -160,11 +160,17 @@ class Emit(Generic[T]):
     item: T
 
 
-Step = Union[Call[Any], Send, Open, Read, Load, Sleep, Now, Invoke]
+Action = Union[Send, Open, Read, Load, Sleep, Now, Invoke]
+"""What a wire performs."""
+Step = Union[Call[Any], Action]
 Flow = Generator[Step, Any, T]
 """Steps that end in one value."""
 Feed = Generator[Union[Step, Emit[T]], Any, None]
 """Steps that produce a sequence of items."""
+Actions = Generator[Action, Any, T]
+"""A flow whose calls have been replaced by the actions of the retry flow."""
+ActionFeed = Generator[Union[Action, Emit[T]], Any, None]
+"""A feed, likewise."""
 
 
 def call(operation: Call[T]) -> Flow[T]:

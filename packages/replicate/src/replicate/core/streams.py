@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Union
 from urllib.parse import unquote_to_bytes
 
 from replicate.exceptions import (
     ModelError,
-    ReplicateError,
     StreamingNotSupportedError,
     StreamInterruptedError,
     TransportError,
@@ -23,9 +23,9 @@ from replicate.exceptions import (
 from replicate.stream import EventType, ServerSentEvent, parse_event_type
 
 from .flows import CreateOptions, Target, create_prediction
-from .retry import RetryPolicy, delay_seconds, pause_after
+from .retry import RetryPolicy, attempts, delay_seconds
 from .sse import Decoder, RawEvent
-from .steps import Emit, Feed, Flow, Open, Read, Request, Sleep
+from .steps import Call, Emit, Feed, Flow, Open, Read, Request, Sleep
 
 if TYPE_CHECKING:
     import httpx
@@ -111,24 +111,7 @@ def _reconnection_seconds(decoder: Decoder, policy: RetryPolicy, failures: int) 
 
 def _open(request: Request, policy: RetryPolicy) -> Flow[httpx.Response]:
     """Open a body, repeating refused or failed attempts as for any reading request."""
-    attempt = 0
-    while True:
-        attempt += 1
-        response: Optional[httpx.Response] = None
-        failure: ReplicateError
-        try:
-            response = yield Open(request)
-        except TransportError as error:
-            failure = error
-        else:
-            assert response is not None  # noqa: S101  # a wire answers or raises
-            if response.is_success:
-                return _checked(request, response)
-            failure = ReplicateError.from_response(response)
-        pause = pause_after(policy, request, attempt, response=response)
-        if pause is None:
-            raise failure
-        yield Sleep(pause)
+    return attempts(Call(request, partial(_checked, request)), policy, via=Open)
 
 
 def _checked(request: Request, response: httpx.Response) -> httpx.Response:
