@@ -12,28 +12,28 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, AsyncIterator, Awaitable, Callable, Iterator, List, Mapping, Optional, TypeVar
 
-from .__about__ import __version__
+from replicate.__about__ import __version__
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .client import Client, Replicate
-    from .exceptions import ModelError, ReplicateError, ReplicateException
-    from .helpers import FileOutput
-    from .identifier import ModelVersionIdentifier
-    from .model import Model
-    from .pagination import Page
-    from .prediction import Prediction
-    from .resources.accounts import Accounts
-    from .resources.deployments import Deployments
-    from .resources.files import Files
-    from .resources.models import Models
-    from .resources.parameters import RunParameters
-    from .resources.predictions import Predictions
-    from .resources.targets import Reference
-    from .resources.webhooks import Webhooks
-    from .stream import ServerSentEvent
-    from .version import Version
+    from replicate.client import Client, Replicate
+    from replicate.exceptions import ModelError, ReplicateError, ReplicateException
+    from replicate.helpers import FileOutput
+    from replicate.identifier import ModelVersionIdentifier
+    from replicate.model import Model
+    from replicate.pagination import Page
+    from replicate.prediction import Prediction
+    from replicate.resources.accounts import Accounts
+    from replicate.resources.deployments import Deployments
+    from replicate.resources.files import Files
+    from replicate.resources.models import Models
+    from replicate.resources.parameters import RunParameters
+    from replicate.resources.predictions import Predictions
+    from replicate.resources.targets import Reference
+    from replicate.resources.webhooks import Webhooks
+    from replicate.stream import ServerSentEvent
+    from replicate.version import Version
 
     default_client: Client
     accounts: Accounts
@@ -151,7 +151,7 @@ def _client() -> Client:
 
 def __getattr__(name: str) -> Any:
     if name == "default_client":
-        from .client import Client
+        from replicate.client import Client
 
         return globals().setdefault("default_client", Client())
     if name in _NAMESPACES:

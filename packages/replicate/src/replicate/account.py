@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from .records import Record
+from replicate.records import Record
 
 
 @dataclass

@@ -28,29 +28,30 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
-from .__about__ import __version__
-from .core import flows, streams
-from .core.drivers import drive, drive_async, drive_each, drive_each_async
-from .core.retry import RetryPolicy, with_retries
-from .core.steps import Actions, Call, Feed, Flow, call
-from .core.wire import AsyncWire, Endpoint, Wire
-from .helpers import transform_output
-from .records import bind
-from .resources.accounts import Accounts
-from .resources.deployments import Deployments
-from .resources.files import Files
-from .resources.models import Models
-from .resources.predictions import Predictions
-from .resources.targets import Reference, parse_run_target
-from .resources.webhooks import Webhooks
+from replicate.__about__ import __version__
+from replicate.core import flows, streams
+from replicate.core.drivers import drive, drive_async, drive_each, drive_each_async
+from replicate.core.retry import RetryPolicy, with_retries
+from replicate.core.steps import Actions, Call, Feed, Flow, call
+from replicate.core.wire import AsyncWire, Endpoint, Wire
+from replicate.exceptions import ModelError, PredictionTimeoutError
+from replicate.helpers import transform_output
+from replicate.records import bind
+from replicate.resources.accounts import Accounts
+from replicate.resources.deployments import Deployments
+from replicate.resources.files import Files
+from replicate.resources.models import Models
+from replicate.resources.predictions import Predictions
+from replicate.resources.targets import Reference, parse_run_target
+from replicate.resources.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .pagination import Page
-    from .resources.parameters import RunParameters
-    from .stream import ServerSentEvent
-    from .version import Version
+    from replicate.pagination import Page
+    from replicate.resources.parameters import RunParameters
+    from replicate.stream import ServerSentEvent
+    from replicate.version import Version
 
 T = TypeVar("T")
 

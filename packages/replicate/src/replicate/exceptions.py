@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Dict, Mapping, Optional, Tuple,
 import httpx
 
 if TYPE_CHECKING:
-    from .prediction import Prediction
+    from replicate.prediction import Prediction
 
 REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 

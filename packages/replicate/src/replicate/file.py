@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, Literal, Optional
 
-from .records import Record
+from replicate.records import Record
 
 FileEncodingStrategy = Literal["base64", "url"]
 """How a local file reaches a model: ``"url"`` uploads it first, ``"base64"`` puts it into the request as a data URI."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, Optional
 
 import httpx
 
-from .core.streams import download
+from replicate.core.streams import download
 
 if TYPE_CHECKING:
-    from .client import Client
+    from replicate.client import Client
 
 __all__ = ["FileOutput", "transform_output"]
 
@@ -40,7 +40,7 @@ class FileOutput(httpx.URL, httpx.SyncByteStream, httpx.AsyncByteStream):
     @property
     def _bound(self) -> Client:
         if self._client is None:
-            from . import default_client
+            from replicate import default_client
 
             return default_client
         return self._client

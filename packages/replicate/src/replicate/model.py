@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Type, TypeVar
 
-from .prediction import Prediction
-from .records import Record
-from .version import Version
+from replicate.prediction import Prediction
+from replicate.records import Record
+from replicate.version import Version
 
 if TYPE_CHECKING:
-    from .resources.versions import Versions
+    from replicate.resources.versions import Versions
 
 M = TypeVar("M", bound="Model")
 

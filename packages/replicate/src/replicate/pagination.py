@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Callable, Generic, Iterator, List, Mapping, Optional, TypeVar
 from urllib.parse import urlsplit
 
-from .records import Record
+from replicate.records import Record
 
 if TYPE_CHECKING:
     from typing import Any

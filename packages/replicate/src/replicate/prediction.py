@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, AsyncIterator, Dict, Iterator, List, Mapping, Optional
 
-from .progress import Progress
-from .records import Record
+from replicate.progress import Progress
+from replicate.records import Record
 
 if TYPE_CHECKING:
-    from .stream import ServerSentEvent
+    from replicate.stream import ServerSentEvent
 
 __all__ = ["STATUSES_TERMINAL", "Prediction", "Progress"]
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Optional, Type, TypeVar
 
 if TYPE_CHECKING:
-    from .client import Client
+    from replicate.client import Client
 
 R = TypeVar("R", bound="Record")
 
@@ -35,7 +35,7 @@ class Record:
         required = [name for name, item in known.items() if item.default is MISSING and item.default_factory is MISSING]
         missing = required if not isinstance(data, Mapping) else [name for name in required if data.get(name) is None]
         if missing:
-            from .exceptions import UnexpectedAnswerError
+            from replicate.exceptions import UnexpectedAnswerError
 
             raise UnexpectedAnswerError(title="Unexpected answer", detail=f"a {cls.__name__} without {', '.join(missing)}")
         return cls(**{name: value for name, value in data.items() if name in known})
@@ -44,7 +44,7 @@ class Record:
     def _bound(self) -> Client:
         """The client that fetched this object; the default one for objects made by hand."""
         if self._client is None:
-            from . import default_client
+            from replicate import default_client
 
             return default_client
         return self._client

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Type, TypeVar
 
-from .core.times import parse_time
-from .records import Record
+from replicate.core.times import parse_time
+from replicate.records import Record
 
 if TYPE_CHECKING:
     from datetime import datetime

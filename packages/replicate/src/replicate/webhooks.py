@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .webhook import WebhookSigningSecret, WebhookValidationError, validate, validate_replicate_signature
+from replicate.webhook import WebhookSigningSecret, WebhookValidationError, validate, validate_replicate_signature
 
 if TYPE_CHECKING:
-    from .resources.webhooks import DefaultWebhook
+    from replicate.resources.webhooks import DefaultWebhook
 
     default: DefaultWebhook
 
@@ -19,7 +19,7 @@ __all__ = ["WebhookSigningSecret", "WebhookValidationError", "default", "validat
 
 def __getattr__(name: str) -> Any:
     if name == "default":
-        from . import default_client
+        from replicate import default_client
 
         return default_client.webhooks.default
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,10 +8,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, AsyncGenerator, Callable, Generator, TypeVar
 
-from .steps import Emit, Feed, Flow, Step
+from replicate.core.steps import Action, ActionFeed, Actions, Emit
 
 if TYPE_CHECKING:
-    from .wire import AsyncWire, Wire
+    from replicate.core.wire import AsyncWire, Wire
 
 T = TypeVar("T")
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple, Union
 
+from replicate.core import operations
+from replicate.core.inputs import encode_input
+from replicate.core.steps import Emit, Feed, Flow, Invoke, Now, Sleep, call
 from replicate.exceptions import ModelError, NotFoundError, PredictionTimeoutError
-
-from . import operations
-from .inputs import encode_input
-from .steps import Emit, Feed, Flow, Invoke, Now, Sleep, call
 
 if TYPE_CHECKING:
     from replicate.file import FileEncodingStrategy

@@ -17,8 +17,8 @@ from uuid import UUID
 
 import httpx
 
-from . import operations
-from .steps import Flow, Load, Upload, call
+from replicate.core import operations
+from replicate.core.steps import Flow, Load, Upload, call
 
 if TYPE_CHECKING:
     from replicate.file import FileEncodingStrategy

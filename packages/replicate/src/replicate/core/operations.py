@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 from urllib.parse import quote
 
 from replicate.account import Account
+from replicate.core.steps import Call, Repeat, Request, Upload
 from replicate.exceptions import UnexpectedAnswerError
 from replicate.file import File
 from replicate.model import Model
 from replicate.pagination import Page, parse_cursor, parse_page
 from replicate.prediction import Prediction
 from replicate.version import Version
-
-from .steps import Call, Repeat, Request, Upload
 
 if TYPE_CHECKING:
     import httpx

@@ -15,10 +15,9 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Generator, Mapping, Optional, Type, TypeVar, Union
 
+from replicate.core.steps import Call, Flow, Open, Repeat, Request, Send, Sleep, Step
+from replicate.core.times import parse_time
 from replicate.exceptions import ReplicateError, TransportError
-
-from .steps import Call, Flow, Open, Repeat, Request, Send, Sleep, Step
-from .times import parse_time
 
 if TYPE_CHECKING:
     import httpx

@@ -13,6 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Union
 from urllib.parse import unquote_to_bytes
 
+from replicate.core.flows import CreateOptions, Target, create_prediction
+from replicate.core.retry import RetryPolicy, attempts, delay_seconds
+from replicate.core.sse import Decoder, RawEvent
+from replicate.core.steps import Call, Emit, Feed, Flow, Open, Read, Request, Sleep
 from replicate.exceptions import (
     ModelError,
     StreamingNotSupportedError,
@@ -21,11 +25,6 @@ from replicate.exceptions import (
     UnexpectedAnswerError,
 )
 from replicate.stream import EventType, ServerSentEvent, parse_event_type
-
-from .flows import CreateOptions, Target, create_prediction
-from .retry import RetryPolicy, attempts, delay_seconds
-from .sse import Decoder, RawEvent
-from .steps import Call, Emit, Feed, Flow, Open, Read, Request, Sleep
 
 if TYPE_CHECKING:
     import httpx

@@ -18,7 +18,7 @@ import httpx
 from replicate.exceptions import transport_error
 
 if TYPE_CHECKING:
-    from .steps import Request, Upload
+    from replicate.core.steps import Request, Upload
 
 CHUNK_BYTES = 64 * 1024
 

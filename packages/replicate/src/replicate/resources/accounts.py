@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicate.core import operations
-
-from .namespace import Namespace
+from replicate.resources.namespace import Namespace
 
 if TYPE_CHECKING:
     from replicate.account import Account

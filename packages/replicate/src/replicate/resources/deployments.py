@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Mapping, Optional, Tuple, Union
 
 from replicate.core.flows import Target
-
-from .namespace import Namespace
-from .targets import parse_names
+from replicate.resources.namespace import Namespace
+from replicate.resources.targets import parse_names
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from .parameters import RunParameters
+    from replicate.resources.parameters import RunParameters
 
 
 class Deployments(Namespace):

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, List, Mapping, Optional, Union
 
 from replicate.core import operations
 from replicate.core.inputs import build_upload
-
-from .namespace import Namespace
+from replicate.resources.namespace import Namespace
 
 if TYPE_CHECKING:
     import os

@@ -6,18 +6,16 @@ from typing import TYPE_CHECKING, Optional, Tuple
 
 from replicate.core import operations
 from replicate.identifier import ModelVersionIdentifier
-
-from .cursors import Cursor, parse_given_cursor
-from .namespace import Namespace
-from .versions import Versions
+from replicate.resources.cursors import Cursor, parse_given_cursor
+from replicate.resources.namespace import Namespace
+from replicate.resources.versions import Versions
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from replicate.model import Model
     from replicate.pagination import Page
-
-    from .parameters import ModelFields
+    from replicate.resources.parameters import ModelFields
 
 
 class Models(Namespace):

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, Mapping, Optional, Tuple, Union
 
 from replicate.core import flows, operations, streams
-
-from .cursors import Cursor, parse_given_cursor
-from .namespace import Namespace
-from .targets import parse_create_target
+from replicate.resources.cursors import Cursor, parse_given_cursor
+from replicate.resources.namespace import Namespace
+from replicate.resources.targets import parse_create_target
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
     from replicate.model import Model
     from replicate.pagination import Page
     from replicate.prediction import Prediction
+    from replicate.resources.parameters import RunParameters
     from replicate.stream import ServerSentEvent
     from replicate.version import Version
-
-    from .parameters import RunParameters
 
 
 class Predictions(Namespace):

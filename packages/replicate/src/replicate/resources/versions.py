@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from replicate.core import operations
-
-from .cursors import Cursor, parse_given_cursor
-from .namespace import Namespace
+from replicate.resources.cursors import Cursor, parse_given_cursor
+from replicate.resources.namespace import Namespace
 
 if TYPE_CHECKING:
     from replicate.client import Client

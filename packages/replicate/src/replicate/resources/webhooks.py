@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Optional
 
 from replicate.core import operations
+from replicate.resources.namespace import Namespace
 from replicate.webhook import WebhookSigningSecret, validate, validate_replicate_signature
-
-from .namespace import Namespace
 
 
 class LazySecret(Namespace):
