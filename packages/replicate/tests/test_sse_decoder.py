@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +17,7 @@ def decode(body: bytes) -> list[RawEvent]:
 
 def cut(body: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
-    return [body[start:end] for start, end in pairwise(edges)]
+    return [body[start:end] for start, end in zip(edges, edges[1:])]
 
 
 @given(
