@@ -76,7 +76,7 @@ def test_the_seeds_webhook_lines_run(platform: Any, monkeypatch: pytest.MonkeyPa
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
-        replicate.nonsense  # type: ignore[attr-defined]  # noqa: B018
+        replicate.nonsense  # noqa: B018
 
 
 @pytest.mark.parametrize(

@@ -25,20 +25,25 @@ class Session:
     base_url: Optional[str] = None
 
     def connect(self) -> Client:
-        """Make the client. People are waiting, so it gives up on a dead network sooner than a program would."""
-        from replicate.client import Client
+        """Make the client, closed when the command ends.
+
+        People are waiting, so it gives up on a dead network sooner than a program would.
+        """
+        from replicate.client import Client, parse_base_url
         from replicate.core.retry import RetryPolicy
 
         credentials = load_credentials(self.base_url, os.environ, Path.cwd())
         try:
-            return Client(
-                credentials.token,
-                base_url=credentials.base_url,
-                poll_interval=POLL_SECONDS,
-                retry_policy=RetryPolicy(attempts_max=RETRIES_MAX),
-            )
+            parse_base_url(credentials.base_url)
         except ValueError as error:
             raise click.UsageError(str(error)) from error
+        client = Client(
+            credentials.token,
+            base_url=credentials.base_url,
+            poll_interval=POLL_SECONDS,
+            retry_policy=RetryPolicy(attempts_max=RETRIES_MAX),
+        )
+        return click.get_current_context().with_resource(client)
 
 
 pass_session = click.make_pass_decorator(Session)
