@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 from replicate import Client
 from replicate.core.retry import RetryPolicy
 
@@ -119,6 +121,14 @@ def client(platform: Platform) -> Iterator[Client]:
         retry_policy=policy,
     ) as made:
         yield made
+
+
+@pytest.fixture
+def runner() -> CliRunner:
+    """Runs the command with standard error kept apart, which click before 8.2 does only when told to."""
+    is_old = "mix_stderr" in inspect.signature(CliRunner).parameters
+    arguments: dict[str, Any] = {"mix_stderr": False} if is_old else {}
+    return CliRunner(**arguments)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ Invoke = Callable[..., Result]
 
 
 @pytest.fixture
-def invoke(served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
+def invoke(runner: CliRunner, served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invoke:
     """Runs the command in an empty folder with the scripted platform's address."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("REPLICATE_BASE_URL", served)
@@ -29,7 +29,7 @@ def invoke(served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Invo
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
     def run(*arguments: str, **options: Any) -> Result:
-        return CliRunner().invoke(command, list(arguments), **options)
+        return runner.invoke(command, list(arguments), **options)
 
     return run
 
@@ -75,7 +75,7 @@ def test_run_reads_inputs_by_the_models_types(invoke: Invoke, platform: Any, pre
     platform.answer("POST", "/v1/models/starter/story/predictions", prediction_json(output=["on", "ce"]))
     result = invoke("run", "starter/story", "prompt=12", "-i", "max_tokens=12")
     assert platform.sent() == {"input": {"prompt": "12", "max_tokens": 12}}
-    assert json.loads(result.output)["output"] == ["on", "ce"]
+    assert json.loads(result.stdout)["output"] == ["on", "ce"]
 
 
 @pytest.mark.usefixtures("story", "terminal")
@@ -103,7 +103,7 @@ def test_run_asks_people_for_required_inputs(invoke: Invoke, platform: Any, pred
     platform.answer("POST", "/v1/models/starter/story/predictions", prediction_json(output="done"))
     result = invoke("run", "starter/story", input="a cat\n")
     assert platform.sent() == {"input": {"prompt": "a cat"}}
-    assert "prompt (How it begins):" in result.output
+    assert "prompt (How it begins):" in result.stderr
 
 
 @pytest.mark.usefixtures("painter", "terminal")
@@ -149,7 +149,7 @@ def test_an_at_sign_uploads_a_file(invoke: Invoke, platform: Any, prediction_jso
 def test_a_wrong_input_is_a_usage_error(invoke: Invoke, arguments: list[str], message: str) -> None:
     result = invoke("run", "starter/story", *arguments)
     assert result.exit_code == 2
-    assert message in result.output
+    assert message in result.stderr
 
 
 @pytest.mark.usefixtures("story")
@@ -196,7 +196,7 @@ def test_predict_takes_its_model_from_cog_yaml(invoke: Invoke, platform: Any, pr
 def test_predict_without_any_model_says_how_to_name_one(invoke: Invoke) -> None:
     result = invoke("predict", "-i", "prompt=x")
     assert result.exit_code == 2
-    assert "set REPLICATE_MODEL" in result.output
+    assert "set REPLICATE_MODEL" in result.stderr
 
 
 @pytest.mark.usefixtures("terminal")

@@ -62,11 +62,11 @@ def test_a_program_of_the_readme_runs(
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_a_command_of_the_readme_runs(
-    line: str, starter: Any, served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    line: str, runner: CliRunner, starter: Any, served: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     starter(served)
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(command, ["--base-url", served, *shlex.split(line)[1:]])
+    result = runner.invoke(command, ["--base-url", served, *shlex.split(line)[1:]])
     assert (result.exit_code, result.stderr) == (0, "")
 
 

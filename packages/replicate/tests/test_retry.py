@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from replicate.core.retry import RetryPolicy, attempts, delay_seconds, parse_retry_after, with_retries
 from replicate.core.steps import Call, Repeat, Request, Send, Sleep, call
-from replicate.exceptions import RateLimitError, ReplicateError, ServerError, TransportError
+from replicate.exceptions import RateLimitError, ReplicateError, ServerError, TransportError, TransportTimeoutError
 
 POLICY = RetryPolicy(attempts_max=3, backoff_seconds=1.0, draw=lambda: 0.0, new_key=lambda: "key-1", wall_clock=lambda: 1000.0)
 GET = Call(Request("GET", "/v1/account"), lambda response: response.json())
@@ -58,6 +58,13 @@ def test_a_create_keeps_one_idempotency_key_over_its_attempts() -> None:
     assert isinstance(sent, Send)
     assert sent.request.headers == {"Idempotency-Key": "first"}
     assert flow.send(None) == sent
+
+
+def test_a_create_that_timed_out_is_not_sent_again() -> None:
+    flow = attempts(CREATE, POLICY)
+    next(flow)
+    with pytest.raises(TransportTimeoutError):
+        flow.throw(TransportTimeoutError("slow"))
 
 
 def test_a_body_that_cannot_be_rewound_is_sent_once() -> None:

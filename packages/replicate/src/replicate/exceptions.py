@@ -84,7 +84,7 @@ class ReplicateError(ReplicateException):
             type=body.get("type"),
             title=body.get("title") or (None if body else response.reason_phrase or None),
             status=response.status_code,
-            detail=body.get("detail"),
+            detail=None if body.get("detail") is None else str(body["detail"]),
             instance=body.get("instance"),
             body=body,
             response=response,

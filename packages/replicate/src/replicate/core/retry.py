@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generator, Mapping, Optional, T
 
 from replicate.core.steps import Call, Flow, Open, Repeat, Request, Send, Sleep, Step
 from replicate.core.times import parse_time
-from replicate.exceptions import ReplicateError, TransportError
+from replicate.exceptions import ReplicateError, TransportError, TransportTimeoutError
 
 if TYPE_CHECKING:
     import httpx
@@ -53,9 +53,13 @@ class RetryPolicy:
     new_key: Callable[[], str] = partial(secrets.token_hex, 16)
     wall_clock: Callable[[], float] = time.time
 
-    def may_repeat(self, request: Request, attempt: int) -> bool:
-        """Whether a request that failed at this attempt (from 1) may be sent again."""
-        return attempt < self.attempts_max and request.repeat is not Repeat.NEVER
+    def may_repeat(self, request: Request, attempt: int, failure: ReplicateError) -> bool:
+        """Whether a request that failed at this attempt (from 1) may be sent again.
+
+        A create that timed out may not: the server most likely has it, and a second one would wait as long.
+        """
+        is_slow_create = request.repeat is Repeat.KEYED and isinstance(failure, TransportTimeoutError)
+        return attempt < self.attempts_max and request.repeat is not Repeat.NEVER and not is_slow_create
 
 
 def delay_seconds(policy: RetryPolicy, attempt: int, *, retry_after_seconds: Optional[float] = None) -> float:
@@ -102,23 +106,21 @@ def _parse_date(text: str) -> Optional[float]:
     return moment.timestamp()
 
 
-def pause_after(
-    policy: RetryPolicy, request: Request, attempt: int, *, response: Optional[httpx.Response] = None
-) -> Optional[float]:
+def pause_after(policy: RetryPolicy, request: Request, attempt: int, failure: ReplicateError) -> Optional[float]:
     """Decide on one failed attempt: seconds to wait before the next, or None to give up.
 
     Args:
         policy: Limits and randomness.
         request: What was sent.
         attempt: Which attempt failed, from 1.
-        response: The refusal; None when there was no answer at all.
+        failure: The refusal, or the network error when there was no answer at all.
     """
     wish = None
-    if response is not None:
-        if response.status_code not in RETRIED_STATUSES:
+    if failure.response is not None:
+        if failure.status not in RETRIED_STATUSES:
             return None
-        wish = parse_retry_after(response.headers, now=policy.wall_clock())
-    if not policy.may_repeat(request, attempt) or (wish is not None and wish > policy.delay_seconds_max):
+        wish = parse_retry_after(failure.response.headers, now=policy.wall_clock())
+    if not policy.may_repeat(request, attempt, failure) or (wish is not None and wish > policy.delay_seconds_max):
         return None
     return delay_seconds(policy, attempt, retry_after_seconds=wish)
 
@@ -135,18 +137,16 @@ def attempts(operation: Call[T], policy: RetryPolicy, via: Union[Type[Send], Typ
     attempt = 0
     while True:
         attempt += 1
-        response: Optional[httpx.Response] = None
         failure: ReplicateError
         try:
-            response = yield via(request)
+            response: httpx.Response = yield via(request)
         except TransportError as error:
             failure = error
         else:
-            assert response is not None  # noqa: S101  # a wire answers or raises
             if response.is_success:
                 return operation.parse(response)
             failure = ReplicateError.from_response(response)
-        pause = pause_after(policy, request, attempt, response=response)
+        pause = pause_after(policy, request, attempt, failure)
         if pause is None:
             raise failure
         yield Sleep(pause)
