@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import import_module
+from importlib import import_module, metadata
 from typing import Any
 
 import httpx
@@ -72,6 +72,10 @@ def test_the_seeds_webhook_lines_run(platform: Any, monkeypatch: pytest.MonkeyPa
     webhook_secret = replicate.webhooks.default.secret
     assert str(webhook_secret) == "whsec_aGk="
     made.close()
+
+
+def test_the_release_is_the_same_everywhere() -> None:
+    assert replicate.__version__ == metadata.version("replicate")
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

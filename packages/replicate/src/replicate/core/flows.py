@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from replicate.version import Version
 
 
+SCHEMAS_MAX = 256
+"""How many versions a client remembers before it starts anew."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """How a prediction is waited for.
@@ -157,6 +161,8 @@ def _find_version(target: Target, schemas: Dict[str, Version]) -> Flow[Optional[
         return target.known
     reference = f"{'/'.join(target.source)}:{target.version}"
     if reference not in schemas:
+        if len(schemas) >= SCHEMAS_MAX:
+            schemas.clear()
         try:
             schemas[reference] = yield from call(operations.get_version(*target.source, target.version))
         except NotFoundError:
