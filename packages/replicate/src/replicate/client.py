@@ -21,10 +21,11 @@ from typing import (
     Iterator,
     Mapping,
     Optional,
+    Tuple,
     TypeVar,
     Union,
 )
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 import httpx
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from replicate.version import Version
 
 T = TypeVar("T")
+_Kept = Tuple[httpx.AsyncClient, AsyncGenerator[None, None]]
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8000"
 DEFAULT_TIMEOUT = httpx.Timeout(30.0, connect=5.0, pool=10.0)
@@ -97,7 +99,7 @@ class Client:
         self._httpx_arguments["headers"] = {"user-agent": USER_AGENT, **dict(httpx_arguments.get("headers") or {})}
         self._schemas: Dict[str, Version] = {}
         self._client: Optional[httpx.Client] = None
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = WeakKeyDictionary()
+        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Kept] = WeakKeyDictionary()
         self.accounts = Accounts(self)
         self.deployments = Deployments(self)
         self.files = Files(self)
@@ -228,9 +230,9 @@ class Client:
 
     async def async_close(self) -> None:
         """Close the connections of the running event loop. The client can be used again."""
-        client = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        kept = self._async_clients.pop(asyncio.get_running_loop(), None)
+        if kept is not None:
+            await kept[1].aclose()
 
     def __enter__(self) -> Client:
         return self
@@ -287,7 +289,7 @@ class Client:
     async def perform_async(self, work: Union[Call[T], Flow[T]]) -> T:
         """Run an operation or a flow on the running event loop; records come back bound to this client."""
         with self._binding():
-            return self._bound(await drive_async(self._prepared(work), AsyncWire(self._async_http(), self._endpoint())))
+            return self._bound(await drive_async(self._prepared(work), AsyncWire(await self._async_http(), self._endpoint())))
 
     def iterate(self, feed: Feed[T]) -> Iterator[T]:
         """Run a feed on the calling thread; nothing is sent before the first item is asked for."""
@@ -298,7 +300,8 @@ class Client:
 
     async def iterate_async(self, feed: Feed[T]) -> AsyncGenerator[T, None]:
         """Run a feed on the running event loop; nothing is sent before the first item is asked for."""
-        items = drive_each_async(with_retries(feed, self.retry_policy), AsyncWire(self._async_http(), self._endpoint()))
+        wire = AsyncWire(await self._async_http(), self._endpoint())
+        items = drive_each_async(with_retries(feed, self.retry_policy), wire)
         with self._binding():
             try:
                 async for item in items:
@@ -329,14 +332,30 @@ class Client:
     def _http(self) -> httpx.Client:
         if self._client is None:
             self._client = httpx.Client(**_fitting(self._httpx_arguments, httpx.BaseTransport))
+            # Programs seldom close the default client: its connections go with it, at the latest when the interpreter ends.
+            finalize(self, self._client.close)
         return self._client
 
-    def _async_http(self) -> httpx.AsyncClient:
+    async def _async_http(self) -> httpx.AsyncClient:
         """The connections of the running loop; those of another loop cannot be used from this one."""
         loop = asyncio.get_running_loop()
         if loop not in self._async_clients:
-            self._async_clients[loop] = httpx.AsyncClient(**_fitting(self._httpx_arguments, httpx.AsyncBaseTransport))
-        return self._async_clients[loop]
+            client = httpx.AsyncClient(**_fitting(self._httpx_arguments, httpx.AsyncBaseTransport))
+            keeper = _keep_open(client)
+            self._async_clients[loop] = client, keeper
+            await keeper.__anext__()
+        return self._async_clients[loop][0]
+
+
+async def _keep_open(client: httpx.AsyncClient) -> AsyncGenerator[None, None]:
+    """Close a client when this generator is closed.
+
+    `asyncio.run` closes every started generator before its loop, so that programs need not close a client that they never made.
+    """
+    try:
+        yield
+    finally:
+        await client.aclose()
 
 
 Replicate = Client
