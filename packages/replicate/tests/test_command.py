@@ -231,3 +231,29 @@ def test_help_loads_neither_the_http_client_nor_the_tables() -> None:
 def test_the_module_runs_as_the_command() -> None:
     done = subprocess.run([sys.executable, "-m", "replicate", "--version"], check=True, capture_output=True, text=True)
     assert done.stdout.startswith("replicate, version ")
+
+
+@pytest.mark.usefixtures("story")
+@pytest.mark.parametrize(("name", "method"), [("run", "wait"), ("stream", "stream")])
+def test_an_interrupt_cancels_the_prediction(
+    name: str, method: str, invoke: Invoke, platform: Any, prediction_json: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"replicate.prediction.Prediction.{method}", interrupted)
+    platform.answer("POST", "/v1/models/starter/story/predictions", prediction_json("starting"))
+    platform.answer("POST", "/v1/predictions/p1/cancel", prediction_json("canceled"))
+    result = invoke(name, "starter/story", "prompt=x")
+    assert (result.exit_code, result.stderr) == (130, "replicate: prediction p1 canceled\n")
+    assert platform.paths[-1] == "POST /v1/predictions/p1/cancel"
+
+
+@pytest.mark.usefixtures("story")
+def test_a_stream_of_a_canceled_prediction_ends_with_one(
+    invoke: Invoke, served: str, platform: Any, prediction_json: Make, event_stream: Make
+) -> None:
+    urls = {"stream": f"{served}/v1/streams/t"}
+    platform.answer("POST", "/v1/models/starter/story/predictions", prediction_json("starting", urls=urls))
+    platform.answer("GET", "/v1/streams/t", event_stream(b'event: done\nid: 1\ndata: {"reason": "canceled"}\n\n'))
+    assert invoke("stream", "starter/story", "prompt=x").exit_code == 1
