@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from replicate_server.domain.ids import AccountId, HolderId, InstanceId, ModelId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Model, Package, Prediction, Version

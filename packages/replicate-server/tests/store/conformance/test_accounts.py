@@ -8,8 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-
-from replicate_server.domain.ids import AccountId, FileId
+from replicate_server.domain.ids import AccountId, FileId, PredictionId
 from replicate_server.domain.records import Account, StoredFile, Token, WebhookSecret
 from replicate_server.ports.store import NameTaken, Store
 
@@ -78,7 +77,7 @@ async def test_the_first_server_secret_stays(store: Store) -> None:
 
 async def test_files_are_found_by_id_and_delivery_token_until_deleted(store: Store, at: At) -> None:
     upload = StoredFile(FileId("f1"), ADA, "a b.txt", "text/plain", 3, "sha", "md5", "blobs/1", at(1), at(9), {"k": "v"})
-    output = replace(upload, id=FileId("f2"), prediction_id="p", delivery_token="d")
+    output = replace(upload, id=FileId("f2"), prediction_id=PredictionId("p"), delivery_token="d")
     for file in (upload, output):
         await store.create_file(file)
     assert await store.file(FileId("f1")) == upload

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-
 from replicate_server.domain.ids import HolderId, InstanceId, VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Claim, Prediction

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import pytest
-
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Prediction
 from replicate_server.ports.store import ClaimRef, Consequences, Outcome, PredictionFilter, Store

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-
 from replicate_server.domain.ids import AccountId
 from replicate_server.domain.records import Prediction, WebhookMessage
 from replicate_server.ports.store import Consequences, Store

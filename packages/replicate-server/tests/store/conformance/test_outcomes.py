@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import pytest
-
 from replicate_server.domain.ids import AccountId, FileId, InstanceId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Claim, Event, Prediction, StoredFile, WebhookMessage, WebhookSubscription

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-
 from replicate_server.domain.ids import AccountId, FileId, ModelId, PredictionId, VersionId
 from replicate_server.domain.records import Model, Prediction, StoredFile, Version
 from replicate_server.ports.store import CursorInvalid, PredictionFilter, Store
