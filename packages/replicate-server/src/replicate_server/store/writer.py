@@ -90,8 +90,8 @@ class Writer:
         self._gathered.append(_Submission(operation, future, loop))
         self._waiting_count += 1
         if self._gathering_loop is not loop:
-            # Handed over once this turn of the loop is done: coroutines that one commit woke write again in one turn, and a thread
-            # woken by the first of them would spend a flush on it alone.
+            # Handed over once this turn of the loop is done: coroutines that one commit woke write again in one turn, and a
+            # thread woken by the first of them would spend a flush on it alone.
             self._gathering_loop = loop
             loop.call_soon(self._hand_over)
         return await future
