@@ -198,8 +198,8 @@ def create_predictions() -> None:
             "(claim_holder IS NULL) = (claim_instance_id IS NULL) AND (claim_holder IS NULL) = (claim_expires_at IS NULL)",
             name=op.f("ck_predictions_claim"),
         ),
-        sa.CheckConstraint("(webhook_url IS NULL) = (webhook_events IS NULL)", name=op.f("ck_predictions_webhook")),
         sa.CheckConstraint("attempt >= 0 AND claim_token >= 0", name=op.f("ck_predictions_counts")),
+        sa.CheckConstraint("(webhook_url IS NULL) = (webhook_events IS NULL)", name=op.f("ck_predictions_webhook")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
     )
 
