@@ -43,7 +43,7 @@ def insert(raw: sqlite3.Connection, status: Status) -> None:
     """Insert a starting prediction and bring it to a status by allowed steps."""
     raw.execute(
         "INSERT INTO predictions (id, account_id, model_id, model, version_id, status, source, created_at, claim_token, attempt,"
-        " is_file_stream, data_removed, size_bytes, metrics, input, logs)"
+        " is_file_stream, data_removed, text_length, metrics, input, logs)"
         " VALUES ('p', 'a', 'm', 'o/m', 'v', 'starting', 'api', 1, 1, 0, 0, 0, 0, '{}', '{}', '')"
     )
     raw.execute(f"UPDATE predictions SET status = '{status}', {SHAPES[status]}")

@@ -79,6 +79,17 @@ def test_a_tool_may_share_the_data_with_a_server(tmp_path: Path) -> None:
     close(tool, server)
 
 
+def test_a_tool_does_not_migrate_the_data_of_a_running_server(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    server = open_at(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM alembic_version")
+    connection.close()
+    with pytest.raises(StoreInUse):
+        open_at(path, exclusive=False)
+    close(server)
+
+
 def test_a_database_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     close(open_at(path))

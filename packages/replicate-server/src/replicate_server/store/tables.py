@@ -72,8 +72,8 @@ predictions = Table(
     Column("stream_token", Text),
     Column("webhook_url", Text),
     Column("webhook_events", Text),
-    # Bytes of input, output and logs, so that a reader knows beforehand whether reading them is quick.
-    Column("size_bytes", BigInteger, nullable=False),
+    # Characters of input, output and logs, so that a reader knows beforehand whether reading them is quick.
+    Column("text_length", BigInteger, nullable=False),
     Column("metrics", Text, nullable=False),
     Column("error", Text),
     Column("input", Text, nullable=False),
@@ -92,7 +92,8 @@ predictions = Table(
 )
 
 for _dialect, _trigger in (("sqlite", sqlite_trigger()), ("postgresql", postgresql_trigger())):
-    event.listen(predictions, "after_create", DDL(_trigger).execute_if(dialect=_dialect))
+    _ddl = DDL(_trigger)  # type: ignore[no-untyped-call]
+    event.listen(predictions, "after_create", _ddl.execute_if(dialect=_dialect))
 
 events = Table(
     "events",

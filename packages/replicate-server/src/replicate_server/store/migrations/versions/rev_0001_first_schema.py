@@ -179,7 +179,7 @@ def create_predictions() -> None:
         sa.Column("stream_token", sa.Text(), nullable=True),
         sa.Column("webhook_url", sa.Text(), nullable=True),
         sa.Column("webhook_events", sa.Text(), nullable=True),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("text_length", sa.BigInteger(), nullable=False),
         sa.Column("metrics", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("input", sa.Text(), nullable=False),
