@@ -12,7 +12,7 @@ import pytest
 from replicate_server.domain.records import Prediction
 from replicate_server.ports.clock import SystemClock
 from replicate_server.ports.store import StorageUnavailable
-from replicate_server.store import SqlStore, open_store, writer
+from replicate_server.store import SqlStore, open_store, sqlite, writer
 from replicate_server.store.sqlite import SqliteConnection, SqliteDatabase
 from replicate_server.store.statements import Connection, Statement
 from replicate_server.store.writer import Operation, Writer
@@ -148,11 +148,9 @@ async def test_a_full_disk_refuses_writes_and_keeps_everything_before(opened: Sq
 
 
 async def test_a_database_locked_by_another_process_is_unavailable_until_it_is_free(
-    opened: SqlStore, tmp_path: Path, new_prediction: NewPrediction
+    opened: SqlStore, tmp_path: Path, new_prediction: NewPrediction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = opened._writer._connection
-    assert isinstance(connection, SqliteConnection)
-    connection.raw.execute("PRAGMA busy_timeout = 1")
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.001)
     other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageUnavailable, match="locked"):
