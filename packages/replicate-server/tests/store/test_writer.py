@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +102,28 @@ async def test_an_operation_that_raises_does_not_fail_its_neighbours(flaky: Writ
     operations = [Add([], 1), Add([], 2, problem), Add([], 3)]
     answers = await asyncio.gather(*(flaky.write(operation) for operation in operations), return_exceptions=True)
     assert answers == [1, problem, 3]
+
+
+class WhichThread(Operation[bool]):
+    """Tells whether it was applied on the thread that submitted it."""
+
+    def __init__(self) -> None:
+        self._submitter = threading.get_ident()
+
+    def apply(self, connection: Connection) -> bool:
+        return threading.get_ident() == self._submitter
+
+
+async def test_quick_operations_are_applied_where_they_are_submitted_and_long_ones_are_not(flaky: Writer) -> None:
+    long = WhichThread()
+    long.is_long = True
+    assert await flaky.write(WhichThread())
+    assert not await flaky.write(long)
+
+
+async def test_operations_of_a_distant_database_are_applied_on_the_thread(flaky: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FlakyDatabase, "is_quick", False)
+    assert not await flaky.write(WhichThread())
 
 
 async def test_a_failed_commit_fails_its_whole_batch_and_the_writer_recovers(flaky: Writer, database: FlakyDatabase) -> None:
