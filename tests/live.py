@@ -44,6 +44,7 @@ class LiveServer:
     token: str = TOKEN
     process: subprocess.Popen[str] | None = None
     output: list[str] = field(default_factory=list)
+    drainer: threading.Thread | None = None
 
     @property
     def base_url(self) -> str:
@@ -80,7 +81,8 @@ class LiveServer:
             text=True,
         )
         lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._drain, args=(self.process, lines), daemon=True).start()
+        self.drainer = threading.Thread(target=self._drain, args=(self.process, lines), daemon=True)
+        self.drainer.start()
         while (line := lines.get(timeout=READY_SECONDS_MAX)) is not None:
             if "Listening on" in line:
                 return
@@ -88,23 +90,31 @@ class LiveServer:
 
     def _drain(self, process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.output.append(line)
-            lines.put(line)
+        with process.stdout:
+            for line in process.stdout:
+                self.output.append(line)
+                lines.put(line)
         lines.put(None)
+
+    def _join(self) -> None:
+        assert self.drainer is not None
+        self.drainer.join()
 
     def kill(self) -> None:
         """End it as a power cut would."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self._join()
 
     def stop(self) -> int:
         """Ask it to end and return its exit status."""
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        status = self.process.wait(60)
+        self._join()
+        return status
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``replicate-server`` or another program of the environment as its user would."""
