@@ -1,8 +1,8 @@
 """Opening connections only to addresses that were checked.
 
 Owns the network backend: a name is resolved once, every address it has is judged, and the connection goes to the very address
-that was judged, so that a resolver that answers differently a moment later gains nothing (promise N2). TLS above it still verifies
-the name, and the Host header is untouched. Nothing global is patched (promise N5).
+that was judged, so that a resolver that answers differently a moment later gains nothing (promise N2). TLS above it still
+verifies the name, and the Host header is untouched. Nothing global is patched (promise N5).
 """
 
 from __future__ import annotations
