@@ -1,5 +1,4 @@
-"""What users write to name things: account names, model names, version references. One strict grammar for all of them (promise
-F3).
+"""What users write to name things: account names, model names, version references. One strict grammar for all (promise F3).
 
 Pure. Everything that reaches a file name, a key or a query passes through here first.
 """

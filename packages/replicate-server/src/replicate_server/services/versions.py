@@ -44,9 +44,8 @@ class VersionService:
 
         Args:
             account: The caller.
-            reference: A 64-digit id, a unique prefix of at least 6 digits (trailing dots are ignored), ``owner/name:<id or
-            prefix>``,
-                or ``owner/name`` for its latest version.
+            reference: A 64-digit id, a unique prefix of at least 6 digits (trailing dots are ignored),
+                ``owner/name:<id or prefix>``, or ``owner/name`` for its latest version.
             model: Look among the versions of this ``(owner, name)`` only.
 
         Raises:
