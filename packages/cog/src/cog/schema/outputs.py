@@ -186,10 +186,8 @@ def _fields(annotation: type) -> Optional[Dict[str, Tuple[Any, bool]]]:
     if isinstance(older_fields, dict):
         return {name: (field.outer_type_, not field.required) for name, field in older_fields.items()}
     if is_typed_dict(annotation):
-        required = getattr(annotation, "__required_keys__", frozenset())
-        return {name: (kind, name not in required) for name, kind in _all_annotations(annotation).items()}
-    if issubclass(annotation, tuple) and hasattr(annotation, "_field_defaults"):
-        return None
+        required_keys = getattr(annotation, "__required_keys__", frozenset())
+        return {name: (kind, name not in required_keys) for name, kind in _all_annotations(annotation).items()}
     return None
 
 
