@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from cog.worker.client import WorkerClient, connect
-from cog.worker.protocol import Cancel, Done, Log, Output, Pong, Predict, ProtocolError, Ready, Setup, encode
+from cog.worker.protocol import Cancel, Done, Log, Message, Output, Pong, Predict, ProtocolError, Ready, Setup, encode
 
 pytestmark = pytest.mark.anyio
 
@@ -58,7 +58,7 @@ Pair = tuple[WorkerClient, Recorder, socket.socket]
 
 async def test_messages_are_delivered_in_order_also_when_they_arrive_in_pieces(pair: Pair) -> None:
     client, recorder, worker = pair
-    sent = [Log(text="é\n", id="p"), Output(id="p", index=0, value="x"), Done(id="p", status="succeeded")]
+    sent: list[Message] = [Log(text="é\n", id="p"), Output(id="p", index=0, value="x"), Done(id="p", status="succeeded")]
     for byte in b"".join(encode(message) for message in sent):
         worker.send(bytes([byte]))
     await recorder.wait_for(Done)
@@ -75,7 +75,9 @@ async def test_what_is_sent_is_one_line_for_each_message(pair: Pair) -> None:
     assert expected.count(b"\n") == 2
 
 
-@pytest.mark.parametrize("line", [b"nonsense\n", b'{"type":"unknown"}\n', b'{"type":"done"}\n', b"[]\n", b'{"type":"predict","id":"p"}\n'])
+@pytest.mark.parametrize(
+    "line", [b"nonsense\n", b'{"type":"unknown"}\n', b'{"type":"done"}\n', b"[]\n", b'{"type":"predict","id":"p"}\n']
+)
 async def test_a_line_that_is_not_of_a_worker_breaks_the_connection_once(pair: Pair, line: bytes) -> None:
     client, recorder, worker = pair
     worker.sendall(encode(Pong(nonce=1)) + line + encode(Pong(nonce=2)))

@@ -20,7 +20,9 @@ TEXT = st.text(max_size=20)
 FILES = st.lists(st.builds(protocol.OutputFile, pointer=TEXT, path=TEXT, name=TEXT), max_size=2)
 MESSAGES = st.one_of(
     st.builds(protocol.Setup, runner=TEXT, source_dir=TEXT, scratch_dir=TEXT, weights=st.none() | TEXT),
-    st.builds(protocol.Predict, id=TEXT, input=st.dictionaries(TEXT, JSON_VALUES, max_size=3), context=st.dictionaries(TEXT, TEXT)),
+    st.builds(
+        protocol.Predict, id=TEXT, input=st.dictionaries(TEXT, JSON_VALUES, max_size=3), context=st.dictionaries(TEXT, TEXT)
+    ),
     st.builds(protocol.Cancel, id=TEXT),
     st.builds(protocol.Log, text=TEXT, id=st.none() | TEXT),
     st.builds(protocol.Output, id=TEXT, index=st.integers(0), value=JSON_VALUES, files=FILES),
@@ -43,7 +45,11 @@ def test_any_other_line_is_refused_with_one_kind_of_error(line: bytes) -> None:
         protocol.decode(line)
 
 
-@given(st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=10), st.binary(max_size=5), st.lists(st.integers(0, 400)))
+@given(
+    st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line), max_size=10),
+    st.binary(max_size=5),
+    st.lists(st.integers(0, 400)),
+)
 def test_lines_are_the_same_however_the_stream_is_cut(lines: list[bytes], rest: bytes, cuts: list[int]) -> None:
     rest = rest.replace(b"\n", b"")
     stream = b"".join(line + b"\n" for line in lines) + rest

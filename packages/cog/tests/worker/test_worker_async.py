@@ -103,7 +103,8 @@ def test_exits_and_errors_in_tasks_fail_only_their_prediction(start_worker: Call
 
 def test_native_output_of_a_prediction_that_runs_alone_is_its_own(start_worker: Callable[..., Any]) -> None:
     worker = start_worker(
-        "import os\nasync def run() -> str:\n    os.write(1, b'native\\n')\n    print('python')\n    return ''", runner="predict.py:run"
+        "import os\nasync def run() -> str:\n    os.write(1, b'native\\n')\n    print('python')\n    return ''",
+        runner="predict.py:run",
     )
     assert sorted(message.text for message in worker.predict().messages[:-1]) == ["native\n", "python\n"]
 

@@ -97,12 +97,16 @@ def test_inputs_arrive_as_the_types_the_annotations_name(start_worker: Callable[
     )
     file = tmp_path / "in.txt"
     file.write_text("content")
-    ending = worker.predict(path=str(file), file=str(file), paths=[str(file)] * 2, secret="hunter2", ratio=1, whole=2.0, unknown="dropped")
+    ending = worker.predict(
+        path=str(file), file=str(file), paths=[str(file)] * 2, secret="hunter2", ratio=1, whole=2.0, unknown="dropped"
+    )
     assert ending.done.output == ["content", "content", 2, "hunter2", "float", "int", None, None, "d"]
     assert "hunter2" not in ending.text()
 
 
 def test_a_data_url_reaches_the_model_as_a_file(start_worker: Callable[..., Any]) -> None:
-    worker = start_worker("from cog import Path\ndef read(path: Path) -> str: return path.name + path.read_text()", runner="predict.py:read")
+    worker = start_worker(
+        "from cog import Path\ndef read(path: Path) -> str: return path.name + path.read_text()", runner="predict.py:read"
+    )
     output = worker.predict(path="data:text/plain;base64,aGk=").done.output
     assert output.endswith("file.txthi")

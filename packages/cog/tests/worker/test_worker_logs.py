@@ -43,7 +43,9 @@ MODEL = """
         ("closed", "stdout", ""),
     ],
 )
-def test_what_is_written_becomes_the_log_before_the_end(start_worker: Callable[..., Any], kind: str, source: str, text: str) -> None:
+def test_what_is_written_becomes_the_log_before_the_end(
+    start_worker: Callable[..., Any], kind: str, source: str, text: str
+) -> None:
     worker = start_worker(MODEL, runner="predict.py:write")
     ending = worker.predict(kind=kind)
     assert ending.text(source) == text
@@ -53,7 +55,14 @@ def test_what_is_written_becomes_the_log_before_the_end(start_worker: Callable[.
 
 def test_lines_are_sent_while_the_code_runs(start_worker: Callable[..., Any], tmp_path: Any) -> None:
     worker = start_worker(
-        "import os\ndef wait(gate: str) -> str:\n    print('waiting')\n    os.mkfifo(gate)\n    open(gate).close()\n    return 'on'",
+        """
+        import os
+        def wait(gate: str) -> str:
+            print("waiting")
+            os.mkfifo(gate)
+            open(gate).close()
+            return "on"
+        """,
         runner="predict.py:wait",
     )
     gate = tmp_path / "gate"
