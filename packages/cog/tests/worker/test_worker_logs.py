@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -56,16 +57,15 @@ def test_what_is_written_becomes_the_log_before_the_end(
 def test_lines_are_sent_while_the_code_runs(start_worker: Callable[..., Any], tmp_path: Any) -> None:
     worker = start_worker(
         """
-        import os
         def wait(gate: str) -> str:
             print("waiting")
-            os.mkfifo(gate)
             open(gate).close()
             return "on"
         """,
         runner="predict.py:wait",
     )
     gate = tmp_path / "gate"
+    os.mkfifo(gate)
     worker.start(gate=str(gate))
     assert worker.receive() == Log(text="waiting\n", id="p")
     gate.open("w").close()
@@ -88,7 +88,7 @@ def test_output_between_predictions_belongs_to_none(start_worker: Callable[..., 
         runner="predict.py:leave",
     )
     gate = tmp_path / "gate"
-    __import__("os").mkfifo(gate)
+    os.mkfifo(gate)
     assert isinstance(worker.predict(gate=str(gate)).messages[-1], Done)
     gate.write_text("go\n")
     assert worker.receive() == Log(text="late\n", id=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,13 +186,12 @@ def test_the_models_folder_is_where_it_runs_and_imports_from(
 
 def test_a_ping_is_answered_while_code_runs_and_shutdown_waits_for_it(start_worker: Callable[..., Any], tmp_path: Path) -> None:
     gate = tmp_path / "gate"
+    os.mkfifo(gate)
     worker = start_worker(
         """
-        import os
         from pathlib import Path
         def wait(gate: str) -> str:
             print("waiting")
-            os.mkfifo(gate)
             return Path(gate).read_text()
         """,
         runner="predict.py:wait",

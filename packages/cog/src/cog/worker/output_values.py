@@ -138,7 +138,7 @@ def _is_of(module: str, *names: str) -> Callable[[Any], bool]:
 
 
 def _can(*names: str) -> Callable[[Any], bool]:
-    return lambda value: not isinstance(value, type) and all(hasattr(value, name) for name in names)
+    return lambda value: not isinstance(value, type) and all(hasattr(type(value), name) for name in names)
 
 
 Conversion = Tuple[Callable[[Any], bool], Callable[[Any, OutputFiles, str, int], Any]]
