@@ -8,6 +8,7 @@ Rules every adapter keeps (its conformance suite checks them):
 - Writes that name a claim (`ClaimRef`) change nothing and return False when the claim is no longer that prediction's current one,
   or its outcome is already recorded. So exactly one outcome is ever stored (promises J2, J3).
 - Reads see every write that returned before they began.
+- Any method may raise `StorageUnavailable`. A write whose awaiter was cancelled is made all the same.
 - Lists are keyset-ordered, newest first unless said otherwise; a page costs the same at any depth and table size.
 """
 
@@ -36,6 +37,13 @@ from replicate_server.domain.records import (
 
 class NameTaken(Exception):
     """A record with this unique name exists already."""
+
+
+class StorageUnavailable(Exception):
+    """The store cannot do this now: disk full, database locked or unreachable, too much waiting to be written, or closed.
+
+    Nothing was changed, unless the commit itself was interrupted; then the change may be found later. The caller may try again.
+    """
 
 
 class CursorInvalid(ValueError):
