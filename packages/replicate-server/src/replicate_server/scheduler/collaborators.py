@@ -25,9 +25,7 @@ class WebhookComposing(Protocol):
 class OutputIngesting(Protocol):
     """Turns files that a model wrote into stored files with URLs."""
 
-    async def ingest(
-        self, prediction: Prediction, value: Any, files: Sequence[OutputFile]
-    ) -> tuple[Any, list[StoredFile]]:
+    async def ingest(self, prediction: Prediction, value: Any, files: Sequence[OutputFile]) -> tuple[Any, list[StoredFile]]:
         """Store the files' bytes and put URLs at their pointers; the rows are for the caller to write in its transaction."""
         ...
 

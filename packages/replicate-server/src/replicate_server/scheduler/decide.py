@@ -52,9 +52,7 @@ def subtract(left: Resources, right: Resources) -> Resources:
 
 def fits(need: Resources, room: Resources) -> bool:
     """Whether a need can be met. CPU slots are fractions, so they get a little tolerance."""
-    return (
-        need.cpu_slots <= room.cpu_slots + 1e-9 and need.memory_bytes <= room.memory_bytes and need.gpus <= room.gpus
-    )
+    return need.cpu_slots <= room.cpu_slots + 1e-9 and need.memory_bytes <= room.memory_bytes and need.gpus <= room.gpus
 
 
 def total(resources: Iterable[Resources]) -> Resources:

@@ -117,14 +117,17 @@ class Dispatcher:
             self._laggards.watch(run.recorder)
 
     def enqueue(self, version: Version) -> None:
-        """A row of this version is queued, or its insert is about to be submitted before the loop turns."""
+        """The insert of a queued row of this version is about to be submitted, before the loop turns. Followed by `queued`."""
         self.queued_count += 1
         lane = self._lanes.of(version)
         lane.may_have_queued = True
         lane.claim_again = True
         if lane.serving():
             self.feed(lane)
-        if not lane.instances:
+
+    def queued(self, version: Version) -> None:
+        """A row of this version is queued, on disk: where no instance is, the planner should look."""
+        if not self._lanes.of(version).instances:
             self._wake_planner()
 
     def not_stored(self, prediction_id: PredictionId) -> None:
@@ -363,6 +366,7 @@ class Dispatcher:
             self._spawn(self._remove_folder(run.folder))
         if recorder.ending in (Ending.RELEASE, Ending.REQUEUE):
             self.enqueue(run.lane.version)
+            self.queued(run.lane.version)
 
     async def _remove_folder(self, folder: str) -> None:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)

@@ -120,7 +120,11 @@ class Fleet:
         """End every instance and wait for it."""
         for instance_id in list(self._instances):
             self.stop(instance_id)
-        if self._stops:
+        await self.until_stopped()
+
+    async def until_stopped(self) -> None:
+        """Return when every stop that was begun has ended."""
+        while self._stops:
             await asyncio.wait(self._stops)
 
     # --- hearing ------------------------------------------------------------------------------------------------------

@@ -59,9 +59,7 @@ class Scheduler:
         desk = RecordingDesk(parts.store, parts.hub, parts.clock, options, parts.composer, parts.outputs)
         lanes = Lanes()
         self.dispatcher = Dispatcher(Dispatch(desk, lanes, holder, parts.inputs, parts.inputs_dir, self.wake))
-        self.fleet = Fleet(
-            FleetContext(parts.engine, lanes, self.dispatcher, parts.clock, parts.randomness, options, self.wake)
-        )
+        self.fleet = Fleet(FleetContext(parts.engine, lanes, self.dispatcher, parts.clock, parts.randomness, options, self.wake))
         self._ender = UnclaimedEnder(desk, self.dispatcher)
         self._planner = Planner(parts.store, desk, lanes, self.dispatcher, self.fleet, self._ender)
         self._expirer = Expirer(desk, self.dispatcher, self._ender)

@@ -187,9 +187,7 @@ class Scribe:
         )
         return present(prediction, Status.PROCESSING, showing)
 
-    async def _ingest(
-        self, prediction: Prediction, value: Any, files: Sequence[OutputFile], stored: list[StoredFile]
-    ) -> Any:
+    async def _ingest(self, prediction: Prediction, value: Any, files: Sequence[OutputFile], stored: list[StoredFile]) -> Any:
         try:
             value, rows = await self._desk.outputs.ingest(prediction, value, files)
         except Exception as error:
@@ -241,9 +239,7 @@ class Scribe:
         said = self._transcript
         metrics = dict(said.metrics) if said is not None else {}
         if started_at is not None:
-            metrics["predict_time"] = (
-                done.predict_seconds if done is not None else (completed_at - started_at).total_seconds()
-            )
+            metrics["predict_time"] = done.predict_seconds if done is not None else (completed_at - started_at).total_seconds()
             metrics["total_time"] = total_seconds(prediction, completed_at)
         return Outcome(
             status=status,

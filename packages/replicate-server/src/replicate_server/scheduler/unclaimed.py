@@ -35,9 +35,7 @@ class UnclaimedEnder:
         )
         record = conclude(prediction, outcome)
         events = (
-            (build_done_event(prediction.id, progress.last_sequence + 1, outcome),)
-            if prediction.stream_token is not None
-            else ()
+            (build_done_event(prediction.id, progress.last_sequence + 1, outcome),) if prediction.stream_token is not None else ()
         )
         messages = self._desk.composer.compose("completed", record) if prediction.webhook is not None else ()
         consequences = Consequences(events=events, messages=messages)
