@@ -1,5 +1,7 @@
-"""Sends stored bytes: type, length, ETag, one range, and headers that keep a model's HTML or SVG from running in our origin
-(promise F6)."""
+"""Sends stored bytes: type, length, ETag and one range.
+
+Owns the headers that keep a model's HTML or SVG from running in our origin (promise F6).
+"""
 
 from __future__ import annotations
 
