@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-
 from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
 from replicate_server.api.urls import Urls
 from replicate_server.blobs import ObjectBlobs, build_memory_blobs

@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from replicate_server.domain.ids import FileId
 from replicate_server.domain.records import StoredFile
 from replicate_server.ports.store import Consequences
@@ -121,9 +120,7 @@ async def test_a_request_that_is_no_upload_is_a_bad_request(call: Call, options:
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize(
-    "fields", [{"filename": "x" * 256}, {"type": "a\nb"}, {"metadata": "[1]"}, {"metadata": "{"}]
-)
+@pytest.mark.parametrize("fields", [{"filename": "x" * 256}, {"type": "a\nb"}, {"metadata": "[1]"}, {"metadata": "{"}])
 async def test_bad_facts_are_invalid(call: Call, fields: dict[str, str]) -> None:
     answer = await call("POST", "/v1/files", files={"content": ("a", b"x")}, data=fields)
     assert answer.status_code == 422
@@ -212,7 +209,9 @@ async def test_head_and_conditional_requests_send_no_bytes(call: Call, world: An
     assert stale.status_code == 200
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "text/xml", "application/xhtml+xml", "TEXT/HTML; charset=x"])
+@pytest.mark.parametrize(
+    "content_type", ["text/html", "image/svg+xml", "text/xml", "application/xhtml+xml", "TEXT/HTML; charset=x"]
+)
 async def test_active_content_cannot_run_in_our_origin(call: Call, world: Any, content_type: str) -> None:
     answer = await call("GET", await deliver(world, "out.svg", content_type), token=None)
     assert answer.headers["content-disposition"].startswith("attachment")

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from replicate_server.domain.hardware import HARDWARE
 
 pytestmark = pytest.mark.anyio

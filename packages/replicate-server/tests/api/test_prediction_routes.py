@@ -9,7 +9,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from replicate_server.domain.errors import QueueFull
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import WebhookSubscription
@@ -51,14 +50,18 @@ async def test_a_create_answers_the_minimal_object_that_suits_every_client(call:
     }
 
 
-@pytest.mark.parametrize("reference", ["a" * 64, "aaaaaaaa", "aaaaaa...", "alice/echo", "alice/echo:aaaaaaaa...", "alice/echo:" + "a" * 64])
+@pytest.mark.parametrize(
+    "reference", ["a" * 64, "aaaaaaaa", "aaaaaa...", "alice/echo", "alice/echo:aaaaaaaa...", "alice/echo:" + "a" * 64]
+)
 async def test_a_version_is_found_by_every_kind_of_reference(call: Call, world: Any, reference: str) -> None:
     answer = await call("POST", "/v1/predictions", json=body(world, version=reference))
     assert answer.status_code == 201
     assert answer.json()["version"] == "a" * 64
 
 
-@pytest.mark.parametrize("reference", ["b" * 64, "aaaaa", "nobody/echo", "alice/echo:bbbbbbbb", "", "a:b", "../../etc", "alice/echo/x"])
+@pytest.mark.parametrize(
+    "reference", ["b" * 64, "aaaaa", "nobody/echo", "alice/echo:bbbbbbbb", "", "a:b", "../../etc", "alice/echo/x"]
+)
 async def test_an_unknown_version_is_refused_in_the_documented_words(call: Call, world: Any, reference: str) -> None:
     answer = await call("POST", "/v1/predictions", json=body(world, version=reference))
     assert answer.status_code == 422
@@ -156,9 +159,7 @@ async def test_a_webhook_that_is_not_https_is_refused(call: Call, world: Any, ur
     answer = await call("POST", "/v1/predictions", json=body(world, webhook=url))
     assert answer.status_code == 422
     assert answer.json()["detail"] == "- webhook: Not a valid HTTPS URL\n"
-    assert answer.json()["invalid_fields"] == [
-        {"type": "format", "field": "webhook", "description": "Not a valid HTTPS URL"}
-    ]
+    assert answer.json()["invalid_fields"] == [{"type": "format", "field": "webhook", "description": "Not a valid HTTPS URL"}]
 
 
 async def test_a_webhook_to_a_refused_address_is_invalid(call: Call, world: Any) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from replicate_server.domain.errors import BrokenPackage, PermissionDenied
 from replicate_server.services.publishing import PublishLog
 

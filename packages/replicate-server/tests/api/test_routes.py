@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from replicate_server.api.routes import PROTECTED, PUBLIC
 from replicate_server.api.routing import Route, Router
 

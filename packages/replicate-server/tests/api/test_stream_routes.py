@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from replicate_server.domain.ids import PredictionId
 from replicate_server.domain.records import Event
 
