@@ -165,6 +165,7 @@ class Heart:
                 outputs=self.outputs,
                 inputs=self.inputs,
                 inputs_dir=str(world.folder),
+                wake_deliverer=lambda: None,
             ),
             options,
         )
