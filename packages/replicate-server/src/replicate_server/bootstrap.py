@@ -216,9 +216,7 @@ def _engine_config(settings: Settings, data_dir: Path) -> LocalEngineConfig:
 
 def _build_target() -> BuildTarget:
     machine = platform.machine()
-    return BuildTarget(
-        python_version=DEFAULT_PYTHON, architecture=_ARCHITECTURES.get(machine, machine), cog_version=cog_version
-    )
+    return BuildTarget(python_version=DEFAULT_PYTHON, architecture=_ARCHITECTURES.get(machine, machine), cog_version=cog_version)
 
 
 def _build_scheduler(settings: Settings, outside: _Outside) -> Scheduler:

@@ -30,9 +30,7 @@ class ShelfStore:
         return self.build(prediction_id)
 
     def build(self, prediction_id: PredictionId) -> Prediction:
-        return Prediction(
-            prediction_id, AccountId("acct"), ModelId("model"), "a/b", VersionId("v"), self.status, {}, NOW
-        )
+        return Prediction(prediction_id, AccountId("acct"), ModelId("model"), "a/b", VersionId("v"), self.status, {}, NOW)
 
     def write(self, *data: Any, done: bool = False) -> list[Event]:
         """Put events on disk; the caller tells the hub."""

@@ -79,7 +79,9 @@ async def test_a_waiter_gets_the_terminal_prediction(shelf: Any) -> None:
     await asyncio.sleep(0)
     shelf.status = Status.SUCCEEDED
     hub.finished(shelf.build(P))
-    assert (await waiting).status is Status.SUCCEEDED
+    ended = await waiting
+    assert ended is not None
+    assert ended.status is Status.SUCCEEDED
 
 
 async def test_waiting_for_one_that_has_ended_answers_at_once(shelf: Any) -> None:

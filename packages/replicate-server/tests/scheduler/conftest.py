@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from cog.worker.protocol import OutputFile
-
 from replicate_server.domain.ids import AccountId, FileId, ModelId, PredictionId, VersionId
 from replicate_server.domain.records import (
     Account,
@@ -35,7 +34,9 @@ from replicate_server.services.predictions import CreatePrediction, PredictionSe
 from replicate_server.store import SqlStore, open_store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-STREAMING = {"components": {"schemas": {"Output": {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"}}}}
+STREAMING = {
+    "components": {"schemas": {"Output": {"type": "array", "items": {"type": "string"}, "x-cog-array-type": "iterator"}}}
+}
 ACCOUNT = Account(AccountId("acct_1"), "ada", "Ada", "user", START)
 STRANGER = Account(AccountId("acct_2"), "eve", "Eve", "user", START)
 MODEL = Model(ModelId("model_1"), ACCOUNT.id, "ada", "echo", "public", START)
@@ -86,9 +87,7 @@ class LinkingOutputs:
     def __init__(self) -> None:
         self.error: Exception | None = None
 
-    async def ingest(
-        self, prediction: Prediction, value: Any, files: Sequence[OutputFile]
-    ) -> tuple[Any, list[StoredFile]]:
+    async def ingest(self, prediction: Prediction, value: Any, files: Sequence[OutputFile]) -> tuple[Any, list[StoredFile]]:
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
@@ -117,6 +116,7 @@ class NamedInputs:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.gate: asyncio.Event | None = None
+        self.begun = asyncio.Event()
         self.folders: list[str] = []
 
     def has_files(self, version: Version, input: Mapping[str, Any]) -> bool:
@@ -124,6 +124,7 @@ class NamedInputs:
 
     async def localize(self, prediction: Prediction, version: Version, folder: str) -> dict[str, str]:
         self.folders.append(folder)
+        self.begun.set()
         if self.gate is not None:
             await self.gate.wait()
         if self.error is not None:

@@ -68,8 +68,7 @@ async def test_code_that_ends_well_despite_a_cancel_has_succeeded(world: Any) ->
         prediction = await heart.create()
         instance = await heart.engine.until_running(prediction.id)
         canceling = asyncio.create_task(cancel(heart, prediction))
-        while not heart.engine.cancels:
-            await asyncio.sleep(0)
+        await heart.engine.until_canceled(prediction.id)
         instance.finish(prediction.id, output="done anyway")
         assert (await canceling).status is Status.SUCCEEDED
 
@@ -79,8 +78,7 @@ async def test_an_instance_killed_for_a_cancel_ends_the_prediction_as_canceled(w
         prediction = await heart.create()
         instance = await heart.engine.until_running(prediction.id)
         canceling = asyncio.create_task(cancel(heart, prediction))
-        while not heart.engine.cancels:
-            await asyncio.sleep(0)
+        await heart.engine.until_canceled(prediction.id)
         instance.exit("killed by SIGKILL")
         assert (await canceling).status is Status.CANCELED
 
@@ -89,8 +87,7 @@ async def test_canceling_while_input_files_are_brought_never_runs_the_code(world
     world.inputs.gate = asyncio.Event()
     async with world.heart(held()) as heart:
         prediction = await heart.create(input={"file": "a.wav"})
-        while not world.inputs.folders:
-            await asyncio.sleep(0.001)
+        await world.inputs.begun.wait()
         assert (await cancel(heart, prediction)).status is Status.CANCELED
         assert heart.engine.runs == []
         following = await heart.create()
@@ -144,8 +141,7 @@ async def test_a_client_that_goes_away_does_not_cancel(world: Any) -> None:
         account = (await heart.store.list_accounts())[0]
         request = CreatePrediction(account, world.version(), {"text": "hi"}, wait_seconds=30)
         waiting = asyncio.create_task(heart.service.create(request))
-        while not heart.engine.runs:
-            await asyncio.sleep(0.001)
+        await heart.engine.until_runs(1)
         waiting.cancel()
         await asyncio.wait([waiting])
         prediction_id = heart.engine.runs[0]

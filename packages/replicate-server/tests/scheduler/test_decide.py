@@ -138,7 +138,9 @@ waits = st.builds(
 )
 
 
-@given(queues=st.lists(waits, unique_by=lambda one: one.version_id), instances=st.lists(views, max_size=6), spare=st.integers(0, 3))
+@given(
+    queues=st.lists(waits, unique_by=lambda one: one.version_id), instances=st.lists(views, max_size=6), spare=st.integers(0, 3)
+)
 def test_capacity_is_never_exceeded(queues: list[QueueView], instances: list[InstanceView], spare: int) -> None:
     capacity = Resources(len(instances) + spare, 1024 * 100, 0)
     decisions = decide(Snapshot(tuple(queues), tuple(instances), capacity, LIMITS), now=NOW)
@@ -147,7 +149,9 @@ def test_capacity_is_never_exceeded(queues: list[QueueView], instances: list[Ins
     assert fits(total(started), free)
 
 
-@given(queues=st.lists(waits, unique_by=lambda one: one.version_id), instances=st.lists(views, max_size=6), spare=st.integers(0, 3))
+@given(
+    queues=st.lists(waits, unique_by=lambda one: one.version_id), instances=st.lists(views, max_size=6), spare=st.integers(0, 3)
+)
 def test_only_idle_instances_are_stopped_and_none_twice(
     queues: list[QueueView], instances: list[InstanceView], spare: int
 ) -> None:
@@ -172,7 +176,8 @@ class Simulation:
 
     def tick(self) -> None:
         queues = tuple(
-            QueueView(VersionId(name), 100, NOW, max(NOW, self.left.get(name, NOW)), SMALL, run_seconds=1.0) for name in self.names
+            QueueView(VersionId(name), 100, NOW, max(NOW, self.left.get(name, NOW)), SMALL, run_seconds=1.0)
+            for name in self.names
         )
         capacity = Resources(self.places, 1024 * 100, 0)
         snapshot = Snapshot(queues, tuple(self.instances.values()), capacity, LIMITS)
@@ -185,7 +190,9 @@ class Simulation:
     def perform(self, decision: Any) -> None:
         if isinstance(decision, StartInstance):
             identity = f"{decision.version_id}{len(self.instances)}{self.now.isoformat()}"
-            self.instances[identity] = replace(instance(identity, decision.version_id), running=1, used_at=self.now, ready_at=self.now)
+            self.instances[identity] = replace(
+                instance(identity, decision.version_id), running=1, used_at=self.now, ready_at=self.now
+            )
         elif isinstance(decision, StopInstance):
             gone = self.instances.pop(decision.instance_id)
             self.left[gone.version_id] = self.now

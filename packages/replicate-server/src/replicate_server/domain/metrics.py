@@ -1,4 +1,4 @@
-"""How recorded metrics add up. Pure; the rules are Cog's: a dotted name nests, and a mode says how a value meets the one before."""
+"""How recorded metrics add up. Pure. The rules are Cog's: a dotted name nests; a mode says how a value meets the one before."""
 
 from __future__ import annotations
 

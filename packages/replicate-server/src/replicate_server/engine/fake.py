@@ -1,13 +1,14 @@
 """An engine without processes: instances are scripted by what a test says, and everything happens when it is told to.
 
-It obeys the engine port: calls to the observer come from the event loop, never from inside a call of the scheduler, and never concurrently.
+It obeys the engine port: calls to the observer come from the event loop, never from inside a call of the scheduler, and never
+concurrently. Where the scheduler breaks the port's rules, it raises `PortMisused`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cog.worker.protocol import Done, Log, Metric, Output, OutputFile
@@ -17,6 +18,10 @@ from replicate_server.domain.records import Package
 from replicate_server.ports.engine import InstanceObserver, InstanceSpec, PackageBroken, Resources, Work
 
 ANY_VERSION = VersionId("*")
+
+
+class PortMisused(Exception):
+    """The scheduler did what the engine port forbids."""
 
 
 @dataclass(slots=True)
@@ -60,9 +65,8 @@ class FakeInstance:
 
     def predict(self, work: Work) -> None:
         """See the port."""
-        assert self.is_ready, "work for an instance that is not ready"
-        assert not self.is_gone, "work for an instance that is gone"
-        assert len(self.running) < self.model.slots, "more work than slots"
+        if not self.is_ready or self.is_gone or len(self.running) >= self.model.slots:
+            raise PortMisused(f"instance {self.id} has no slot for prediction {work.prediction_id}")
         self.running[work.prediction_id] = work
         self._engine.started(work)
         if not self.model.is_held:
@@ -70,7 +74,7 @@ class FakeInstance:
 
     def cancel(self, prediction_id: PredictionId) -> None:
         """See the port."""
-        self._engine.cancels.append(prediction_id)
+        self._engine.canceled(prediction_id)
         if self.model.obeys_cancel:
             self._later(lambda: self.finish(prediction_id, status="canceled"))
 
@@ -140,11 +144,6 @@ class FakeInstance:
             self._observer.exited(self.id, reason)
 
 
-@dataclass(slots=True)
-class _Watch:
-    event: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class FakeEngine:
     """A scripted `Engine`. ``models`` says how versions behave; `ANY_VERSION` is for those not named."""
 
@@ -159,7 +158,7 @@ class FakeEngine:
         self.models.setdefault(ANY_VERSION, FakeModel())
         self._capacity = capacity or Resources(cpu_slots=4, memory_bytes=64 * 1024**3, gpus=0)
         self._schema = schema or {}
-        self._watches: dict[PredictionId, _Watch] = {}
+        self._news = asyncio.Event()
         self.instances: dict[InstanceId, FakeInstance] = {}
         """Those that are not gone."""
         self.starts: list[VersionId] = []
@@ -192,7 +191,8 @@ class FakeEngine:
     async def start_instance(self, spec: InstanceSpec, observer: InstanceObserver) -> FakeInstance:
         """See the port."""
         held = [instance.spec.resources for instance in self.instances.values()]
-        assert sum(one.cpu_slots for one in held) + spec.resources.cpu_slots <= self._capacity.cpu_slots + 1e-9, "over capacity"
+        if sum(one.cpu_slots for one in held) + spec.resources.cpu_slots > self._capacity.cpu_slots + 1e-9:
+            raise PortMisused("there is no room for another instance")
         model = self.models.get(spec.version.id, self.models[ANY_VERSION])
         instance = FakeInstance(self, spec, observer, model)
         self.instances[instance.id] = instance
@@ -212,8 +212,16 @@ class FakeEngine:
         """An instance took a prediction."""
         self.runs.append(work.prediction_id)
         self.works[work.prediction_id] = work
-        if (watch := self._watches.pop(work.prediction_id, None)) is not None:
-            watch.event.set()
+        self._changed()
+
+    def canceled(self, prediction_id: PredictionId) -> None:
+        """An instance was asked to cancel."""
+        self.cancels.append(prediction_id)
+        self._changed()
+
+    def _changed(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
 
     def gone(self, instance: FakeInstance) -> None:
         """An instance ended."""
@@ -233,8 +241,18 @@ class FakeEngine:
     async def until_running(self, prediction_id: PredictionId) -> FakeInstance:
         """Wait until a prediction's code runs; returns where."""
         while (instance := self.instance_of(prediction_id)) is None:
-            await self._watches.setdefault(prediction_id, _Watch()).event.wait()
+            await self._news.wait()
         return instance
+
+    async def until_canceled(self, prediction_id: PredictionId) -> None:
+        """Wait until an instance was asked to cancel a prediction."""
+        while prediction_id not in self.cancels:
+            await self._news.wait()
+
+    async def until_runs(self, count: int) -> None:
+        """Wait until so many predictions were started in all."""
+        while len(self.runs) < count:
+            await self._news.wait()
 
     async def finish(self, prediction_id: PredictionId, *, status: str = "succeeded", **fields: Any) -> None:
         """Wait until a prediction's code runs, then end it."""

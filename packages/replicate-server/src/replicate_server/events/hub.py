@@ -49,7 +49,7 @@ class LocalEventHub:
 
         Args:
             store: Where events and outcomes are read when the tail does not have them.
-            heartbeat_seconds: Longest silence of `read`; it also looks into the store then, so a lost wake-up costs no more than that.
+            heartbeat_seconds: Longest silence of `read`; it also looks into the store then, so a lost wake-up costs no more.
             tail_events_max: Events kept for each prediction that is being read.
             tail_bytes_max: Bytes kept for each of them.
         """

@@ -1,7 +1,7 @@
 """The event hub port: wakes whoever waits for a prediction. Wake-ups are hints; what is true is in the store.
 
-The hub keeps a short tail of recent events of running predictions so that readers that keep up need no query. A reader holds only a
-position: a stalled one costs a constant (promise S1).
+The hub keeps a short tail of recent events of running predictions so that readers that keep up need no query. A reader holds only
+a position: a stalled one costs a constant (promise S1).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class EventHub(Protocol):
         ...
 
     def expect_finished(self, prediction_id: PredictionId) -> asyncio.Future[Prediction | None]:
-        """A future of the terminal prediction, for a prediction that cannot have ended yet. End the expectation with `wait_expected`."""
+        """A future of the terminal prediction, for one that cannot have ended yet. `wait_expected` ends the expectation."""
         ...
 
     async def wait_expected(
@@ -44,7 +44,8 @@ class EventHub(Protocol):
         ...
 
     def read(self, prediction_id: PredictionId, *, after: int) -> AsyncIterator[Sequence[Event]]:
-        """Every event after a sequence number, exactly once and in order, in batches; ends after ``done``. An empty batch is a
-        heartbeat, given after the hub's silence limit so that the connection can be kept alive.
+        """Every event after a sequence number, exactly once and in order, in batches; ends after ``done``.
+
+        An empty batch is a heartbeat, given after the hub's silence limit so that the connection can be kept alive.
         """
         ...

@@ -1,4 +1,4 @@
-"""What the scheduler asks of other parts of the server while a prediction runs, as protocols; `bootstrap` passes the real ones."""
+"""What the scheduler asks of other parts of the server while a prediction runs, as protocols. `bootstrap` has the real ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from cog.worker.protocol import OutputFile
 
+from replicate_server.domain.ids import PredictionId
 from replicate_server.domain.records import Prediction, StoredFile, Version, WebhookMessage
 
 
@@ -17,7 +18,7 @@ class WebhookComposing(Protocol):
         """Messages for ``start``, ``output``, ``logs`` or ``completed``; none when not subscribed or throttled."""
         ...
 
-    def forget(self, prediction_id: str) -> None:
+    def forget(self, prediction_id: PredictionId) -> None:
         """Drop what was remembered for throttling."""
         ...
 

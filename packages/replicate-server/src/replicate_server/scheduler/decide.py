@@ -25,8 +25,8 @@ def decide(snapshot: Snapshot, *, now: datetime) -> list[Decision]:
 
     The rules, in order: quarantined versions and those too big for the machine fail what waits for them; drained and long idle
     instances stop; then, longest waiting first, a version without an instance gets one — in free resources, or by evicting the
-    least recently used idle instances of others, or, when it has waited too long and all are busy, by draining one instance of the
-    version that has most; last, versions whose queue outgrows their instances get one more if there is room.
+    least recently used idle instances of others, or, when it has waited too long and all are busy, by draining one instance of
+    the version that has most; last, versions whose queue outgrows their instances get one more if there is room.
 
     Pure: the same snapshot and time give the same decisions, in the order they must be performed.
 

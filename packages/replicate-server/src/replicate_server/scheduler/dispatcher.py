@@ -23,6 +23,7 @@ from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Claim, Prediction, Version
 from replicate_server.ports.engine import Work
 from replicate_server.scheduler.collaborators import InputLocalizing
+from replicate_server.scheduler.invariants import known
 from replicate_server.scheduler.laggards import Laggards
 from replicate_server.scheduler.lanes import InstanceState, Lane, Lanes, PooledInstance, Run
 from replicate_server.scheduler.outcomes import AfterLoss, Loss, decide_after_loss, interruption_error
@@ -217,9 +218,8 @@ class Dispatcher:
             self._start_code(run, instance, Work(prediction.id, prediction.input), now)
 
     def _start_code(self, run: Run, instance: PooledInstance, work: Work, now: datetime) -> None:
-        assert instance.handle is not None
         run.recorder.started(now)
-        instance.handle.predict(work)
+        known(instance.handle).predict(work)
         self._laggards.watch(run.recorder)
 
     async def _prepare(self, run: Run, instance: PooledInstance) -> None:
@@ -227,7 +227,7 @@ class Dispatcher:
         try:
             run.folder = await asyncio.to_thread(tempfile.mkdtemp, prefix=f"{prediction.id}-", dir=self._inputs_dir)
             files = await self._inputs.localize(prediction, instance.version, run.folder)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever went wrong becomes the prediction's error
             logger.info("the input files of prediction %s could not be brought: %s", prediction.id, error)
             run.preparing = None
             self._vacate(run, instance)
@@ -291,7 +291,8 @@ class Dispatcher:
 
         Args:
             prediction_id: Which.
-            unstarted: How it ends if its code was never started: canceled, or aborted by its deadline. Started code is asked to stop.
+            unstarted: How it ends if its code was never started: canceled, or aborted by its deadline. Started code is
+                asked to stop.
             now: The time of the request.
 
         Returns:

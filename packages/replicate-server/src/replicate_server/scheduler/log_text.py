@@ -1,4 +1,4 @@
-"""Log text within a limit: the head and the tail are kept, with a mark between. Pure; never splits a character (promises S5, S6)."""
+"""Log text within a limit: the head and the tail are kept, with a mark between. Pure. Never splits a character (S5, S6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _MARK_BYTES = len(MARK.encode())
 
 
 def text_size_bytes(text: str) -> int:
-    """The length of a text in UTF-8, without encoding it when it is plain ASCII. Lone surrogates count like what replaces them."""
+    """The length of a text in UTF-8, without encoding it when it is plain ASCII. A lone surrogate counts as one byte."""
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from replicate_server.ports.engine import Resources
 
@@ -23,7 +23,7 @@ class SchedulerOptions:
     quarantine_seconds: float = 300
     instance_idle_seconds: float = 300
     instances_per_version_max: int = 4
-    instance_resources: Resources = Resources()
+    instance_resources: Resources = field(default_factory=Resources)
     cancel_grace_seconds: float = 10
     lease_seconds: float = 15
     shutdown_grace_seconds: float = 30

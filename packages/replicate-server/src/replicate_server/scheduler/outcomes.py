@@ -85,7 +85,7 @@ def build_done_event(prediction_id: PredictionId, sequence: int, outcome: Outcom
 
 
 def present(prediction: Prediction, status: Status, shown: Outcome | Showing) -> Prediction:
-    """The record of a prediction as it now stands. Written out because it is on the hot path: ``replace`` takes four times as long."""
+    """The record of a prediction as it now stands. Written out for the hot path: ``replace`` takes four times as long."""
     return Prediction(
         id=prediction.id,
         account_id=prediction.account_id,

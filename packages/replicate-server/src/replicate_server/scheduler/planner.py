@@ -22,6 +22,7 @@ from replicate_server.scheduler.decisions import (
 )
 from replicate_server.scheduler.dispatcher import Dispatcher
 from replicate_server.scheduler.fleet import Fleet
+from replicate_server.scheduler.invariants import known
 from replicate_server.scheduler.lanes import Lane, Lanes, PooledInstance
 from replicate_server.scheduler.scribe import RecordingDesk, Result
 from replicate_server.scheduler.unclaimed import UnclaimedEnder
@@ -119,9 +120,7 @@ class Planner:
     async def _perform(self, decision: Decision) -> None:
         match decision:
             case StartInstance(version_id):
-                lane = self._lanes.find(version_id)
-                assert lane is not None
-                await self._fleet.start(lane.version)
+                await self._fleet.start(known(self._lanes.find(version_id)).version)
             case StopInstance(instance_id):
                 self._fleet.stop(instance_id)
             case DrainInstance(instance_id):
@@ -130,8 +129,7 @@ class Planner:
                 await self._fail_queued(version_id, reason)
 
     async def _fail_queued(self, version_id: VersionId, reason: str) -> None:
-        lane = self._lanes.find(version_id)
-        assert lane is not None
+        lane = known(self._lanes.find(version_id))
         if reason == "too_big":
             error, logs = self._too_big(lane.version), ""
         else:

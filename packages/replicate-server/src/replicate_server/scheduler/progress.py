@@ -1,4 +1,4 @@
-"""What a prediction has shown so far, read back from its event log: needed when another attempt or another process goes on with it."""
+"""What a prediction has shown so far, read back from its event log for another attempt or another process to go on with."""
 
 from __future__ import annotations
 

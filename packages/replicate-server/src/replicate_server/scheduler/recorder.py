@@ -1,8 +1,8 @@
 """The recorder: turns what one claimed prediction does into the fewest store writes that keep the promises.
 
-A recorder is a plain object; it holds a task only while it has something to write, and writes one thing at a time in order: the row
-itself (when it was held back), the cancel mark, events, the processing mark, and last the ending. Every write shows the claim; a refused
-one means that the claim was lost, and then the recorder says nothing more (promise J3).
+A recorder is a plain object. It holds a task only while it has something to write, and writes one thing at a time in order: the
+row itself (when it was held back), the cancel mark, events, the processing mark, and last the ending. Each shows the claim.
+A refused one means that the claim was lost, and then the recorder says nothing more (promise J3).
 
 It does not choose instances and knows no queue: `scheduler.dispatcher` owns it. See docs/decisions/0041 and 0043.
 """
@@ -21,6 +21,7 @@ from cog.worker.protocol import Done, Metric, Output
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction
 from replicate_server.ports.store import ClaimRef
+from replicate_server.scheduler.invariants import known
 from replicate_server.scheduler.progress import Progress
 from replicate_server.scheduler.scribe import FinalWrite, RecordingDesk, Result, Scribe
 
@@ -82,11 +83,10 @@ class Recorder:
                 `appear` is called (docs/decisions/0041).
             progress: What an earlier attempt left in the event log.
         """
-        assert prediction.claim is not None
         self._desk = desk
         self._ended = ended
         self._scribe = Scribe(desk, prediction, progress)
-        self._ref = ClaimRef(prediction.id, prediction.claim.token)
+        self._ref = ClaimRef(prediction.id, known(prediction.claim).token)
         self._is_stored = is_stored
         self._is_marked = False
         self._is_closed = False
@@ -264,8 +264,7 @@ class Recorder:
         return True
 
     async def _finalize(self) -> FinalWrite:
-        assert self._result is not None
-        return await self._scribe.finalize(self.prediction, self._result)
+        return await self._scribe.finalize(self.prediction, known(self._result))
 
     async def _release(self) -> bool:
         await self._desk.store.release_claims([self._ref])
@@ -279,14 +278,12 @@ class Recorder:
         return True
 
     async def _mark_cancel(self) -> bool:
-        assert self.cancel_requested_at is not None
-        await self._desk.store.request_cancel(self.prediction.id, at=self.cancel_requested_at)
+        await self._desk.store.request_cancel(self.prediction.id, at=known(self.cancel_requested_at))
         self._is_cancel_marked = True
         return True
 
     async def _mark_started(self) -> bool:
-        started_at = self._scribe.started_at
-        assert started_at is not None
+        started_at = known(self._scribe.started_at)
         consequences = await self._scribe.gather(self.prediction)
         if not await self._desk.store.start_prediction(self._ref, started_at=started_at, consequences=consequences):
             return False
@@ -295,8 +292,7 @@ class Recorder:
         return True
 
     async def _append(self) -> bool:
-        started_at = self._scribe.started_at
-        assert started_at is not None
+        started_at = known(self._scribe.started_at)
         consequences = await self._scribe.gather(self.prediction)
         if not await self._desk.store.append_events(self._ref, started_at=started_at, consequences=consequences):
             return False

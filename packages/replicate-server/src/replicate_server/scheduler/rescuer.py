@@ -10,6 +10,7 @@ from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction
 from replicate_server.ports.store import ClaimRef, Consequences, Outcome
 from replicate_server.scheduler.dispatcher import Dispatcher
+from replicate_server.scheduler.invariants import known
 from replicate_server.scheduler.outcomes import (
     AfterLoss,
     Loss,
@@ -25,8 +26,8 @@ logger = logging.getLogger(__name__)
 
 _PAGE = 500
 _RELEASES_PER_ATTEMPT = 10
-"""A claim that was never marked as processing is released without counting. A prediction that brings the server down so early that
-the mark is never written must still end some day: after this many claims for each attempt it counts like a started one."""
+"""A claim that was never marked as processing is released without counting. A prediction that brings the server down so early
+that the mark is never written must still end some day: after this many claims for each attempt it counts like a started one."""
 _LOST_SERVER = "the server ended while it ran"
 
 
@@ -57,8 +58,7 @@ class Rescuer:
     async def _rescue(self, orphans: Iterable[Prediction]) -> None:
         unstarted: list[ClaimRef] = []
         for prediction in orphans:
-            assert prediction.claim is not None
-            claim = ClaimRef(prediction.id, prediction.claim.token)
+            claim = ClaimRef(prediction.id, known(prediction.claim).token)
             if prediction.cancel_requested_at is None and self._was_surely_short(prediction):
                 unstarted.append(claim)
             else:
@@ -68,9 +68,8 @@ class Rescuer:
 
     def _was_surely_short(self, prediction: Prediction) -> bool:
         """Whether it never came to be marked as processing: not started, or started so shortly before that nothing was shown."""
-        assert prediction.claim is not None
         claims_max = self._desk.options.prediction_attempts_max * _RELEASES_PER_ATTEMPT
-        return prediction.status is Status.STARTING and prediction.claim.token < claims_max
+        return prediction.status is Status.STARTING and known(prediction.claim).token < claims_max
 
     async def _rescue_started(self, prediction: Prediction, claim: ClaimRef) -> None:
         loss = Loss(

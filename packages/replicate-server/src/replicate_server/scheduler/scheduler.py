@@ -59,9 +59,7 @@ class Scheduler:
         self._parts = parts
         self._options = options
         holder = HolderId(build_record_id("hold", parts.randomness(16)))
-        desk = RecordingDesk(
-            parts.store, parts.hub, parts.clock, options, parts.composer, parts.outputs, parts.wake_deliverer
-        )
+        desk = RecordingDesk(parts.store, parts.hub, parts.clock, options, parts.composer, parts.outputs, parts.wake_deliverer)
         lanes = Lanes()
         self.dispatcher = Dispatcher(Dispatch(desk, lanes, holder, parts.inputs, parts.inputs_dir, self.wake))
         self.fleet = Fleet(FleetContext(parts.engine, lanes, self.dispatcher, parts.clock, parts.randomness, options, self.wake))
@@ -107,7 +105,7 @@ class Scheduler:
     async def cancel(self, prediction: Prediction) -> Prediction:
         """Cancel an active prediction and return it as it then is.
 
-        Code that runs is asked to stop, and killed after the engine's grace; the answer waits for that, so it is honest (promise J6).
+        Code that runs is asked to stop, and killed after the engine's grace; the answer waits for that, so it is honest (J6).
         """
         now = self._parts.clock.now()
         result = Result(Status.CANCELED, now)

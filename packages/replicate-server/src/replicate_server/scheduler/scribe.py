@@ -1,6 +1,7 @@
 """The scribe of one prediction: gathers what it said into rows, messages and, last, its outcome.
 
-It ingests output files and composes webhook messages, but it writes nothing to the store: `scheduler.recorder` does, and decides when.
+It ingests output files and composes webhook messages, but it writes nothing to the store: `scheduler.recorder` does, and decides
+when.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Ends predictions that nobody has claimed: canceled or aborted while queued, or failed because their version cannot be set up."""
+"""Ends predictions that nobody has claimed: canceled or aborted while queued, or failed with the setup of their version."""
 
 from __future__ import annotations
 

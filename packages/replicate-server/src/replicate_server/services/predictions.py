@@ -84,9 +84,9 @@ class PredictionService:
     async def create(self, request: CreatePrediction) -> Prediction:
         """Store a prediction and, where a slot is free, start it at once.
 
-        It returns after the prediction is on disk: a caller that got an answer never loses it. When the caller waits, the answer is
-        the terminal prediction, or at the time-out the prediction as it was created: ``starting`` without output, whatever it has
-        done since, because clients take any other status for the end (reference http-api §2.3).
+        It returns after the prediction is on disk: a caller that got an answer never loses it. When the caller waits, the answer
+        is the terminal prediction, or at the time-out the prediction as it was created: ``starting`` without output, whatever it
+        has done since, because clients take any other status for the end (reference http-api §2.3).
 
         Raises:
             InvalidInput: If the input breaks the version's schema.
