@@ -21,7 +21,7 @@ from replicate_server.engine.local import LocalEngine
 from replicate_server.events import LocalEventHub
 from replicate_server.fetching import GuardedFetcher
 from replicate_server.ports.blobs import BlobStore
-from replicate_server.ports.clock import Clock, Randomness, SystemClock, system_randomness
+from replicate_server.ports.clock import Clock, Randomness, SystemClock, SystemRandomness
 from replicate_server.ports.engine import Engine, Resources
 from replicate_server.ports.packages import PackageSource
 from replicate_server.ports.store import Store
@@ -88,7 +88,7 @@ def build_platform(
     *,
     build_engine: EngineBuilder = LocalEngine,
     clock: Clock | None = None,
-    randomness: Randomness = system_randomness,
+    randomness: Randomness | None = None,
 ) -> Platform:
     """Assemble a server. Opens the database and makes the folders; serves nothing yet.
 
@@ -96,12 +96,13 @@ def build_platform(
         settings: With the real port, because every URL is built from it.
         build_engine: Makes the engine; tests pass one without processes.
         clock: The machine's when None.
-        randomness: For ids and secrets.
+        randomness: For ids and secrets; the machine's when None.
 
     Raises:
         replicate_server.store.opening.StoreInUse: If another server works on the data folder.
     """
     clock = clock or SystemClock()
+    randomness = randomness or SystemRandomness()
     data_dir = settings.data_dir.absolute()
     urls = Urls(settings.base_url)
     # The store comes first: it holds the lock of the folder, and what is in a folder in use is nobody else's to clear.

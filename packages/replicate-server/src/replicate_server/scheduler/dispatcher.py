@@ -147,13 +147,13 @@ class Dispatcher:
 
     # --- feeding slots ------------------------------------------------------------------------------------------------
 
-    def feed(self, lane: Lane) -> None:
+    def feed(self, lane: Lane, now: datetime | None = None) -> None:
         """Fill free slots from the backlog, and the backlog from the store."""
         if self._is_closed:
             return
         backlog = lane.backlog
         while backlog and (instance := lane.pick_free()) is not None:
-            self._place(backlog.popleft(), instance, self._desk.clock.now())
+            self._place(backlog.popleft(), instance, now or self._desk.clock.now())
         if lane.may_have_queued and not lane.is_claiming:
             wish = lane.claim_wish(self._options)
             if wish > 0:
@@ -230,9 +230,10 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - whatever went wrong becomes the prediction's error
             logger.info("the input files of prediction %s could not be brought: %s", prediction.id, error)
             run.preparing = None
-            self._vacate(run, instance)
+            now = self._desk.clock.now()
+            self._vacate(run, instance, now)
             run.instance = None
-            run.recorder.conclude(Result(Status.FAILED, self._desk.clock.now(), str(error)))
+            run.recorder.conclude(Result(Status.FAILED, now, str(error)))
             self.feed(run.lane)
             return
         run.preparing = None
@@ -246,11 +247,12 @@ class Dispatcher:
         run = instance.running.get(PredictionId(message.id))
         if run is None:
             return
+        now = self._desk.clock.now()
         instance.served += 1
-        self._vacate(run, instance)
+        self._vacate(run, instance, now)
         run.lane.observe_run(message.predict_seconds)
-        self.feed(run.lane)
-        run.recorder.done(message)
+        self.feed(run.lane, now)
+        run.recorder.done(message, now)
 
     def instance_lost(self, lane: Lane, instance: PooledInstance, reason: str) -> None:
         """An instance ended while predictions ran on it. It must have left its lane."""
@@ -261,7 +263,7 @@ class Dispatcher:
                 self._stop_code(run)
                 recorder.release()
                 continue
-            self._vacate(run, instance)
+            self._vacate(run, instance, now)
             loss = Loss(
                 attempt=recorder.prediction.attempt,
                 attempts_max=self._options.prediction_attempts_max,
@@ -327,10 +329,10 @@ class Dispatcher:
 
     # --- endings ------------------------------------------------------------------------------------------------------
 
-    def _vacate(self, run: Run, instance: PooledInstance) -> None:
+    def _vacate(self, run: Run, instance: PooledInstance, now: datetime) -> None:
         """Free the slot of a run."""
         del instance.running[run.recorder.prediction.id]
-        instance.used_at = self._desk.clock.now()
+        instance.used_at = now
         if not instance.running and instance.state is InstanceState.DRAINING:
             self._wake_planner()
 
@@ -348,7 +350,7 @@ class Dispatcher:
             if run.preparing is not None:
                 run.preparing.cancel()
                 run.preparing = None
-            self._vacate(run, instance)
+            self._vacate(run, instance, self._desk.clock.now())
             run.instance = None
 
     def _ended(self, recorder: Recorder) -> None:

@@ -20,7 +20,10 @@ class Laggards:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self, recorder: Recorder) -> None:
-        """Give a recorder the delay to end."""
+        """Give a recorder the delay to end. One that is watched already keeps its time."""
+        if recorder.is_watched:
+            return
+        recorder.is_watched = True
         loop = asyncio.get_running_loop()
         self._waiting.append((loop.time() + self._delay_seconds, recorder))
         if self._timer is None:
@@ -31,7 +34,9 @@ class Laggards:
         now = loop.time()
         while self._waiting and self._waiting[0][0] <= now:
             _, recorder = self._waiting.popleft()
-            recorder.appear()
+            recorder.is_watched = False
+            if recorder.ending is None:
+                recorder.appear()
         # Equal delays keep the deque sorted. A floor on the next delay lets one firing serve many predictions.
         self._timer = (
             loop.call_later(max(self._waiting[0][0] - now, self._delay_seconds / 8), self._fire) if self._waiting else None

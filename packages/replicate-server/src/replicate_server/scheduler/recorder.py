@@ -61,6 +61,7 @@ class Recorder:
         "_wants_writing",
         "cancel_requested_at",
         "ending",
+        "is_watched",
         "prediction",
     )
 
@@ -94,6 +95,8 @@ class Recorder:
         self._wants_writing = prediction.stream_token is not None
         self._result: Result | None = None
         self._task: asyncio.Task[None] | None = None
+        self.is_watched = False
+        """Whether `Laggards` will call `appear`."""
         self.prediction = prediction
         self.cancel_requested_at = prediction.cancel_requested_at
         self.ending: Ending | None = None
@@ -137,9 +140,9 @@ class Recorder:
             self._scribe.measured(message)
             self._wake_if_wanted()
 
-    def done(self, message: Done) -> None:
+    def done(self, message: Done, now: datetime) -> None:
         """The code ended."""
-        self.conclude(Result(Status(message.status), self._desk.clock.now(), message.error, message))
+        self.conclude(Result(Status(message.status), now, message.error, message))
 
     def conclude(self, result: Result) -> None:
         """The prediction ends with this result, unless its ending was decided before."""

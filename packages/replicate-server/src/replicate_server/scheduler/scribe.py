@@ -267,7 +267,8 @@ class Scribe:
             is_whole = done is not None and done.status == "succeeded"
             return list(outputs) if outputs or is_whole else None
         output = done.output
-        if output is not None:
+        # A number is never too long; asking for its size would only cost time.
+        if output is not None and not isinstance(output, int | float):
             self._guard_size(lambda: json_size_bytes(output) <= self._desk.options.output_bytes_max)
         if done.files and draft is not None and self.fault is None:
             output = await self._ingest(prediction, output, done.files, draft.files)
