@@ -23,7 +23,7 @@ from replicate_server.domain.ids import VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Account, Event, Model, Package, Page, Prediction, Version
 from replicate_server.ports.fetching import Fetched, FetchRefused, PostAnswer
-from replicate_server.ports.store import PredictionFilter
+from replicate_server.ports.store import CursorInvalid, PredictionFilter
 from replicate_server.services.accounts import AccountService
 from replicate_server.services.files import FileService
 from replicate_server.services.models import ModelService
@@ -133,6 +133,8 @@ class ScriptedPredictions:
         return found
 
     async def list(self, filters: PredictionFilter, cursor: str | None) -> Page[Prediction]:
+        if cursor == "nonsense":
+            raise CursorInvalid
         self.filters.append(filters)
         return Page(list(self.known.values()), self.next_cursor, None)
 
