@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -165,6 +165,7 @@ class Heart:
                 outputs=self.outputs,
                 inputs=self.inputs,
                 inputs_dir=str(world.folder),
+                wake_deliverer=lambda: None,
             ),
             options,
         )
@@ -244,7 +245,7 @@ class World:
             yield heart
         finally:
             if dies:
-                for task in asyncio.all_tasks() - before:
+                for task in asyncio.all_tasks() - before - {asyncio.current_task()}:
                     task.cancel()
             else:
                 await heart.scheduler.stop()
@@ -269,3 +270,9 @@ def anyio_backend() -> str:
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
+
+
+@pytest.fixture
+def build_world(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], World]:
+    """Worlds on new folders, for tests that make many."""
+    return lambda: World(tmp_path_factory.mktemp("world"))

@@ -130,7 +130,7 @@ class _Tick:
             room = add(room, instance.resources)
             if self._is_enough(room):
                 return
-        if self._now - queue.oldest_at >= timedelta(seconds=self._snapshot.limits.starvation_seconds):
+        if self._now - queue.waiting_since >= timedelta(seconds=self._snapshot.limits.starvation_seconds):
             self._drain_for(room)
 
     def _is_enough(self, room: Resources) -> bool:
@@ -198,4 +198,4 @@ class _Tick:
 
 
 def _urgency(queue: QueueView) -> tuple[datetime, VersionId]:
-    return (queue.oldest_at, queue.version_id)
+    return (queue.waiting_since, queue.version_id)

@@ -39,6 +39,10 @@ class QueueView:
     waiting: int
     """Queued, or claimed here and not started."""
     oldest_at: datetime
+    """When the oldest of them was created."""
+    waiting_since: datetime
+    """Since when it waits without an instance: the later of ``oldest_at`` and the end of its last instance. So a version that
+    gave up its place queues up behind those it gave it up for."""
     needs: Resources
     """Of one instance."""
     run_seconds: float | None = None

@@ -192,6 +192,8 @@ class Fleet:
             return
         lane, instance = found
         lane.instances.remove(instance)
+        if not lane.instances:
+            lane.left_at = self._clock.now()
         if instance.slots == 0 and instance.state is InstanceState.STARTING:
             self._count_failure(lane, instance, reason)
         logger.info("instance %s of %s ended: %s", instance.id, instance.version.model, reason)

@@ -92,6 +92,8 @@ class Lane:
     retry_at: datetime | None = None
     """Not before this time is another start tried."""
     quarantined_until: datetime | None = None
+    left_at: datetime | None = None
+    """When its last instance ended."""
 
     def serving(self) -> list[PooledInstance]:
         """Instances that take work."""

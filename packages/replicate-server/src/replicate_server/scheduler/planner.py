@@ -107,6 +107,7 @@ class Planner:
             version_id=lane.version.id,
             waiting=waiting,
             oldest_at=min(oldest),
+            waiting_since=max(min(oldest), lane.left_at) if lane.left_at is not None else min(oldest),
             needs=self._fleet.needs(lane.version),
             run_seconds=lane.run_seconds,
             retry_at=lane.retry_at,

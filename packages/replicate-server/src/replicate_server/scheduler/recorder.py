@@ -291,7 +291,7 @@ class Recorder:
         if not await self._desk.store.start_prediction(self._ref, started_at=started_at, consequences=consequences):
             return False
         self._is_marked = True
-        self._scribe.written(consequences)
+        self._scribe.written(self.prediction.id, consequences)
         return True
 
     async def _append(self) -> bool:
@@ -301,14 +301,14 @@ class Recorder:
         if not await self._desk.store.append_events(self._ref, started_at=started_at, consequences=consequences):
             return False
         self._is_marked = True
-        self._scribe.written(consequences)
+        self._scribe.written(self.prediction.id, consequences)
         return True
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def _conclude(self, final: FinalWrite) -> None:
         self._is_stored = True
-        self._scribe.written(final.consequences)
+        self._scribe.written(self.prediction.id, final.consequences)
         self._desk.hub.finished(final.record)
         self._close(Ending.OUTCOME)
 

@@ -103,7 +103,7 @@ class Rescuer:
         streams = prediction.stream_token is not None
         events = (build_done_event(prediction.id, progress.last_sequence + 1, outcome),) if streams else ()
         messages = self._desk.composer.compose("completed", record) if prediction.webhook is not None else ()
-        if await self._desk.store.finish_prediction(claim, outcome, Consequences(events=events, messages=messages)):
-            if events:
-                self._desk.hub.committed(prediction.id, events)
+        consequences = Consequences(events=events, messages=messages)
+        if await self._desk.store.finish_prediction(claim, outcome, consequences):
+            self._desk.tell(prediction.id, consequences)
             self._desk.hub.finished(record)

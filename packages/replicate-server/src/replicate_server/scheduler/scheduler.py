@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from replicate_server.domain.ids import HolderId, build_record_id
@@ -47,6 +48,8 @@ class SchedulerParts:
     inputs: InputLocalizing
     inputs_dir: str
     """Existing folder for input files of running predictions."""
+    wake_deliverer: Callable[[], None]
+    """Called after webhook messages were written."""
 
 
 class Scheduler:
@@ -56,7 +59,9 @@ class Scheduler:
         self._parts = parts
         self._options = options
         holder = HolderId(build_record_id("hold", parts.randomness(16)))
-        desk = RecordingDesk(parts.store, parts.hub, parts.clock, options, parts.composer, parts.outputs)
+        desk = RecordingDesk(
+            parts.store, parts.hub, parts.clock, options, parts.composer, parts.outputs, parts.wake_deliverer
+        )
         lanes = Lanes()
         self.dispatcher = Dispatcher(Dispatch(desk, lanes, holder, parts.inputs, parts.inputs_dir, self.wake))
         self.fleet = Fleet(FleetContext(parts.engine, lanes, self.dispatcher, parts.clock, parts.randomness, options, self.wake))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from cog.worker.protocol import Done, Metric, Output, OutputFile
 
+from replicate_server.domain.ids import PredictionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Prediction, StoredFile, WebhookMessage
 from replicate_server.ports.clock import Clock
@@ -37,6 +38,14 @@ class RecordingDesk:
     options: SchedulerOptions
     composer: WebhookComposing
     outputs: OutputIngesting
+    wake_deliverer: Callable[[], None]
+
+    def tell(self, prediction_id: PredictionId, consequences: Consequences) -> None:
+        """These consequences are on disk: wake who reads the events and who posts the messages."""
+        if consequences.events:
+            self.hub.committed(prediction_id, consequences.events)
+        if consequences.messages:
+            self.wake_deliverer()
 
 
 class Result(NamedTuple):
@@ -141,11 +150,11 @@ class Scribe:
         self._draft = draft
         return draft.consequences()
 
-    def written(self, consequences: Consequences) -> None:
+    def written(self, prediction_id: PredictionId, consequences: Consequences) -> None:
         """What `gather` or `finalize` gave is on disk."""
         self._draft = None
-        if consequences.events:
-            self._desk.hub.committed(consequences.events[0].prediction_id, consequences.events)
+        if consequences is not NOTHING:
+            self._desk.tell(prediction_id, consequences)
 
     async def _gather(self, prediction: Prediction) -> Draft:
         draft = self._draft or Draft()

@@ -42,8 +42,7 @@ class UnclaimedEnder:
         if not await self._desk.store.finish_unclaimed(prediction.id, outcome, consequences):
             return False
         self._dispatcher.queued_count = max(0, self._dispatcher.queued_count - 1)
-        if events:
-            self._desk.hub.committed(prediction.id, events)
+        self._desk.tell(prediction.id, consequences)
         self._desk.hub.finished(record)
         self._desk.composer.forget(prediction.id)
         return True

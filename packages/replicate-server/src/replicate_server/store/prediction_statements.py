@@ -203,11 +203,9 @@ QUEUES = Statement(_queues())
 def _list(name: str, source: ColumnElement[bool]) -> KeysetList:
     query = select(_row.created_at, _row.id, *predictions.columns).where(
         _row.account_id == bindparam("account_id"),
-        _row.created_at >= bindparam("created_after"),
-        _row.created_at < bindparam("created_before"),
         source,
     )
-    return KeysetList.build(name, query, _row.created_at, _row.id, descending=True)
+    return KeysetList.build(name, query, _row.created_at, _row.id, is_descending=True)
 
 
 ALL_PREDICTIONS = _list("predictions", true())

@@ -11,7 +11,7 @@ from replicate_server.domain.records import Event, Page, Prediction
 from replicate_server.ports.store import NOTHING, ClaimRef, Consequences, Outcome, PredictionFilter, VersionQueue
 from replicate_server.store import prediction_statements as sql
 from replicate_server.store import prediction_writes as writes
-from replicate_server.store.cursors import KEY_MAX, KeysetList, parse_cursor
+from replicate_server.store.cursors import EVERYTHING, KeysetList, Range, parse_cursor
 from replicate_server.store.folding import fold_events
 from replicate_server.store.prediction_rows import build_event, build_prediction
 from replicate_server.store.readers import Readers
@@ -47,14 +47,13 @@ class SqlPredictions:
         """See the port."""
         listing = _listing(filters.source)
         position = parse_cursor(listing.name, cursor) if cursor is not None else None
-        parameters = {
-            "account_id": filters.account_id,
-            "created_after": micros(filters.created_after) if filters.created_after else 0,
-            "created_before": micros(filters.created_before) if filters.created_before else KEY_MAX,
-            "source": filters.source,
-        }
+        parameters = {"account_id": filters.account_id, "source": filters.source}
+        keys = Range(
+            micros(filters.created_after) if filters.created_after else EVERYTHING.first,
+            micros(filters.created_before) if filters.created_before else EVERYTHING.end,
+        )
         return await self._readers.run(
-            lambda connection: listing.page(connection, parameters, build_prediction, position=position, limit=limit)
+            lambda connection: listing.page(connection, parameters, build_prediction, position=position, limit=limit, keys=keys)
         )
 
     async def claim_predictions(

@@ -1,0 +1,17 @@
+"""The one event loop of a worker with async code. asyncio is imported only when a runner needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import List
+
+_loops: List[asyncio.AbstractEventLoop] = []
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """The process's loop, made at the first call: ``setup()`` and the predictions share it, so clients opened in one work in the other."""
+    if not _loops:
+        loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(loop)
+        _loops.append(loop)
+    return _loops[0]

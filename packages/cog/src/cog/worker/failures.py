@@ -1,0 +1,59 @@
+"""What an exception of the model's code looks like in messages: one line for callers, a traceback without our frames for logs."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from types import TracebackType
+from typing import List, Optional
+
+from cog.worker.protocol import Done, Log
+
+_OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def error_message(error: BaseException) -> str:
+    """The exception's message, or its class where there is none. Exits name themselves: their message is only a number."""
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001 - a model's __str__ may raise anything
+        return type(error).__name__
+
+
+def named_error(error: BaseException) -> str:
+    """``ExceptionClass: message``."""
+    message = error_message(error)
+    name = type(error).__name__
+    return message if message.startswith(name) else f"{name}: {message}"
+
+
+def format_traceback(error: BaseException) -> str:
+    """The traceback, beginning at the model's own code."""
+    frames: Optional[TracebackType] = error.__traceback__
+    while frames is not None and _is_own(frames):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
+
+
+def _is_own(frames: TracebackType) -> bool:
+    name = frames.tb_frame.f_code.co_filename
+    return name.startswith((_OWN_FOLDER, "<frozen importlib"))
+
+
+def traceback_logs(text: str, prediction_id: Optional[str]) -> List[Log]:
+    """A traceback as lines on standard error."""
+    return [Log(text=line, id=prediction_id, source="stderr") for line in text.splitlines(keepends=True)]
+
+
+def cancel(done: Done) -> None:
+    """Make an end a cancelation; what the model returned all the same is dropped."""
+    done.status, done.output, done.files = "canceled", None, []
+
+
+def fail(done: Done, error: BaseException) -> None:
+    """Make an end a failure."""
+    done.status, done.output, done.files = "failed", None, []
+    done.error = error_message(error)
+    done.traceback = format_traceback(error)
