@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,7 +24,7 @@ from replicate_server.domain.ids import VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Account, Event, Model, Package, Page, Prediction, Version
 from replicate_server.ports.fetching import Fetched, FetchRefused, PostAnswer
-from replicate_server.ports.store import PredictionFilter
+from replicate_server.ports.store import CursorInvalid, PredictionFilter
 from replicate_server.services.accounts import AccountService
 from replicate_server.services.files import FileService
 from replicate_server.services.models import ModelService
@@ -133,6 +134,8 @@ class ScriptedPredictions:
         return found
 
     async def list(self, filters: PredictionFilter, cursor: str | None) -> Page[Prediction]:
+        if cursor == "nonsense":
+            raise CursorInvalid
         self.filters.append(filters)
         return Page(list(self.known.values()), self.next_cursor, None)
 
@@ -233,10 +236,22 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database to copy: migrating one for every test would take most of the tests' time."""
+    path = tmp_path_factory.mktemp("empty") / "store.db"
+
+    async def migrate() -> None:
+        await open_store(path, clock=FakeClock()).close()
+
+    asyncio.run(migrate())
+    return path
+
+
 @pytest.fixture
-async def world(anyio_backend: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> AsyncIterator[World]:
     clock, randomness, blobs = FakeClock(), CountingBytes(), build_memory_blobs()
-    store = open_store(tmp_path / "store.db", clock=clock)
+    store = open_store(shutil.copy(empty_database, tmp_path / "store.db"), clock=clock)
     accounts = AccountService(store, clock, randomness)
     models = ModelService(store, clock, randomness)
     fetcher, predictions, publishing = ScriptedFetcher(), ScriptedPredictions(), ScriptedPublishing()

@@ -168,6 +168,13 @@ async def test_a_signed_link_downloads_without_a_token(call: Call, world: Any) -
     assert (await call("GET", path, params=query, token=None)).status_code == 404
 
 
+async def test_the_owner_downloads_an_upload_with_a_token(call: Call) -> None:
+    path = f"/v1/files/{(await upload(call)).json()['id']}/download"
+    assert (await call("GET", path)).content == CONTENT
+    assert (await call("GET", path, token="r8_second_account_of_the_tests")).json() == NOT_FOUND
+    assert (await call("GET", path, token=None)).status_code == 401
+
+
 async def test_an_output_is_delivered_with_type_length_and_etag(call: Call, world: Any) -> None:
     answer = await call("GET", await deliver(world, "out.png", "image/png"), token=None)
     assert (answer.status_code, answer.content) == (200, CONTENT)

@@ -102,7 +102,7 @@ async def test_public_models_are_listed_in_pages_of_25(call: Call) -> None:
     assert second["next"] is None
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/files", "/v1/models/alice/echo/versions"])
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/predictions", "/v1/files", "/v1/models/alice/echo/versions"])
 async def test_a_cursor_of_somebody_else_is_a_bad_request(call: Call, path: str) -> None:
     answer = await call("GET", f"{path}?cursor=nonsense")
     assert (answer.status_code, answer.json()["detail"]) == (400, "Invalid cursor")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
+from replicate_server.api.sse import EventWriter
+from replicate_server.api.streams import EventStream
 from replicate_server.domain.ids import PredictionId
 from replicate_server.domain.records import Event
 
@@ -128,3 +131,30 @@ async def test_events_arrive_while_the_stream_is_open_and_a_leaving_reader_ends_
         await lines.aclose()  # type: ignore[attr-defined]
     async with asyncio.timeout(10):
         await world.predictions.closed.wait()
+
+
+async def test_a_stalled_reader_holds_one_batch_and_leaves_cleanly() -> None:
+    pulled: list[int] = []
+    stalled, leaving, forever = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def events() -> AsyncIterator[Sequence[Event]]:
+        for number in range(1, 1000):
+            pulled.append(number)
+            yield [event(number, "output", "x")]
+
+    async def send(message: Any) -> None:
+        blocks = message.get("body", b"").startswith(b"event")
+        stalled.set() if blocks else None
+        await (forever.wait() if blocks else asyncio.sleep(0))
+
+    async def receive() -> Any:
+        await leaving.wait()
+        return {"type": "http.disconnect"}
+
+    stream = EventStream(events(), EventWriter(last_seen=0, with_logs=False))
+    sending = asyncio.ensure_future(stream({"type": "http", "method": "GET"}, receive, send))
+    await stalled.wait()
+    assert pulled == [1]
+    leaving.set()
+    await sending
+    assert pulled == [1]

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from replicate_server.domain.errors import InvalidVersion, NotFound
 from replicate_server.domain.ids import VersionId
 from replicate_server.domain.records import Account, Model, Package, Version
@@ -18,6 +20,8 @@ from replicate_server.services.accounts import AccountService
 from replicate_server.services.models import ModelService
 from replicate_server.services.versions import VersionService
 from replicate_server.store import SqlStore, open_store
+
+SAFE = set("abcdefghijklmnopqrstuvwxyz0123456789._-")
 
 
 class SetClock:
@@ -172,3 +176,13 @@ async def test_a_model_without_versions_says_so(catalogue: Catalogue) -> None:
         await catalogue.versions.resolve(catalogue.alice, "alice/open")
     with pytest.raises(NotFound):
         await catalogue.versions.latest(catalogue.alice, "alice", "open")
+
+
+@given(st.text(max_size=140))
+def test_whatever_is_read_from_text_is_safe_in_paths_and_queries(text: str) -> None:
+    try:
+        reference = parse_version_reference(text)
+    except InvalidReference:
+        return
+    parts = [part for part in (reference.owner, reference.name, reference.id_prefix) if part is not None]
+    assert all(set(part) <= SAFE and not part.startswith(".") for part in parts)

@@ -11,7 +11,6 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from replicate_server.api.calls import ApiLimits, ApiServices, Call
-from replicate_server.api.headers import parse_credentials
 from replicate_server.api.problems import confess, refuse
 from replicate_server.api.routes import PROTECTED, PUBLIC
 from replicate_server.api.routing import Router
@@ -77,8 +76,7 @@ class Api:
             )
         call = Call(scope, receive, services=self._services, urls=self._urls, limits=self._limits, parameters=match.parameters)
         if not target.is_public:
-            token = parse_credentials(call.header(b"authorization"))
-            call.authenticated(await self._services.accounts.authenticate(token))
+            await call.authenticate()
         return await target.route.handler(call)
 
 
