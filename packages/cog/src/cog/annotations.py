@@ -22,7 +22,7 @@ _UNION_TYPES: Tuple[Any, ...] = (Union, types.UnionType) if sys.version_info >= 
 class _UnionSpeller(ast.NodeTransformer):
     """Writes ``A | B`` as ``Union[A, B]``, for interpreters older than the operator."""
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802 - the visitor's naming
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         if not isinstance(node.op, ast.BitOr):
             return node
@@ -109,4 +109,8 @@ def list_item(annotation: Any) -> Optional[Any]:
 
 def describe(annotation: Any) -> str:
     """An annotation as an author would write it."""
-    return getattr(annotation, "__name__", "") if isinstance(annotation, type) and not typing.get_args(annotation) else str(annotation)
+    return (
+        getattr(annotation, "__name__", "")
+        if isinstance(annotation, type) and not typing.get_args(annotation)
+        else str(annotation)
+    )

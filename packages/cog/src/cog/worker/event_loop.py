@@ -9,7 +9,7 @@ _loops: List[asyncio.AbstractEventLoop] = []
 
 
 def event_loop() -> asyncio.AbstractEventLoop:
-    """The process's loop, made at the first call: ``setup()`` and the predictions share it, so clients opened in one work in the other."""
+    """The process's loop, made at the first call. ``setup()`` and predictions share it, so clients opened in one work in both."""
     if not _loops:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)

@@ -21,8 +21,8 @@ class OutputInvalid(CogError):
 class OutputFiles:
     """The files of one prediction's outputs, numbered in the order they were met.
 
-    A returned path is copied, never moved: the model may still be writing other outputs from it, may return it again, or may own it.
-    Only files that lie in the prediction's own scratch folder are renamed.
+    A returned path is copied, never moved: the model may still be writing other outputs from it, may return it again, or may own
+    it. Only files that lie in the prediction's own scratch folder are renamed.
     """
 
     def __init__(self, scratch_dir: str, prediction_id: str) -> None:
@@ -99,4 +99,3 @@ def _shorten(name: str) -> str:
 def is_stream(value: Any) -> bool:
     """Whether a value is an open file or buffer, wrapped ones (``tempfile``) included."""
     return isinstance(value, io.IOBase) or isinstance(getattr(value, "file", None), io.IOBase)
-

@@ -89,7 +89,8 @@ def _refuse_secret(value: Any, files: OutputFiles, pointer: str, depth: int) -> 
 
 def _refuse_bytes(value: Any, files: OutputFiles, pointer: str, depth: int) -> Any:
     raise OutputInvalid(
-        f"the output{_at(pointer)} is of type {type_name(value)}, which JSON lacks; write a file and return its cog.Path, or return text"
+        f"the output{_at(pointer)} is of type {type_name(value)}, which JSON lacks; "
+        "write a file and return its cog.Path, or return text"
     )
 
 
@@ -150,11 +151,10 @@ _CONVERSIONS: Tuple[Conversion, ...] = (
     (_can("tolist", "dtype"), _array),
     (_is(datetime.datetime, datetime.date, datetime.time), lambda value, files, pointer, depth: value.isoformat()),
     (_is(uuid.UUID), lambda value, files, pointer, depth: str(value)),
-    (_is(Mapping), _object),  # type: ignore[type-abstract]
+    (_is(Mapping), _object),
     (lambda value: isinstance(value, (list, tuple, set, frozenset, range)) or _is_deque(value), _sequence),
 )
 
 
 def _is_deque(value: Any) -> bool:
     return type(value).__name__ in {"deque", "dict_keys", "dict_values"}
-

@@ -1,7 +1,7 @@
 """The life of a worker process: first message, set-up, predictions, exit.
 
-Two threads matter. A reading thread owns the receiving side of the socket: it answers pings, forwards cancels and queues the rest, so
-that neither waits for the model. The main thread runs the model's code, because signals and many libraries insist on it.
+Two threads matter. A reading thread owns the receiving side of the socket: it answers pings, forwards cancels and queues the
+rest, so that neither waits for the model. The main thread runs the model's code, because signals and many libraries insist on it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,18 @@ from cog.worker.connection import EXIT_CONNECTION_LOST, Connection
 from cog.worker.failures import format_traceback, named_error
 from cog.worker.interruption import Interruption
 from cog.worker.protocol import (
-    Cancel, Describe, Message, Ping, Pong, Predict, ProtocolError, Ready, Setup, SetupFailed, Shutdown, decode,
+    Cancel,
+    Describe,
+    Message,
+    Ping,
+    Pong,
+    Predict,
+    ProtocolError,
+    Ready,
+    Setup,
+    SetupFailed,
+    Shutdown,
+    decode,
 )  # fmt: skip
 
 EXIT_SETUP_FAILED = 1
@@ -91,7 +102,9 @@ class Worker:
         if runner.is_async:
             from cog.worker.async_predictions import AsyncPredictions
 
-            concurrent = AsyncPredictions(runner=runner, connection=self._connection, capture=capture, scratch_dir=message.scratch_dir)
+            concurrent = AsyncPredictions(
+                runner=runner, connection=self._connection, capture=capture, scratch_dir=message.scratch_dir
+            )
             self._receive_via(concurrent)
             concurrent.serve(*logs, ready)
             return 0
