@@ -1,7 +1,8 @@
 """Virtual environments of models: one for each lock, shared by every version that has the same one.
 
-Owns ``<data>/environments``. A virtual environment cannot be moved, so it is built where it stays: a file lock keeps two builders apart
-(also two servers), and a marker written last says that it is whole; without it the folder is what a crash left, and is built again.
+Owns ``<data>/environments``. A virtual environment cannot be moved, so it is built where it stays: a file lock keeps two
+builders apart (also two servers), and a marker written last says that it is whole; without it the folder is what a crash left,
+and is built again.
 """
 
 from __future__ import annotations
@@ -91,7 +92,8 @@ class Environments:
             raise PackageBroken("the requirements cannot be resolved", error.log) from error
 
     async def ensure(self, *, python_version: str, lock: str, log: LogSink) -> Environment:
-        """Return the environment of a lock, building it if need be. Calls for the same lock share one build and all read its text.
+        """Return the environment of a lock, building it if need be. Calls for the same lock share one build and all read its
+        text.
 
         Raises:
             PackageBroken: If it cannot be built, with uv's words.
