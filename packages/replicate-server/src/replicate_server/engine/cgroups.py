@@ -62,8 +62,8 @@ class ControlGroup:
     def kill(self) -> None:
         """Kill every member. New ones may appear while we look: call it until `members` is empty."""
         for folder in self.folders:
-            with contextlib.suppress(OSError):
-                (folder / "cgroup.kill").write_text("1")
+            with contextlib.suppress(OSError), (folder / "cgroup.kill").open("r+") as file:
+                file.write("1")
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -59,8 +59,9 @@ class Interpreters:
     _found: dict[str, Interpreter] = field(default_factory=dict)
 
     def find(self, version: str) -> Interpreter:
-        """Return an interpreter of ``3.N`` or ``3.N.P`` (the patch number is a wish, not a condition). Runs programs: call it
-        off the loop.
+        """Return an interpreter of ``3.N`` or ``3.N.P`` (the patch number is a wish, not a condition).
+
+        Runs programs: call it off the loop.
 
         Raises:
             InterpreterMissing: If there is none that works.

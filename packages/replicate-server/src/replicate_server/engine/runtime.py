@@ -47,10 +47,9 @@ def install_runtime(runtime_dir: Path, *, package: Path | None = None) -> Path:
 
 
 def compile_runtime(runtime: Path, interpreter: str, minor_version: str) -> None:
-    """Write bytecode for one interpreter version, once; instances see the folder read-only and could not. Blocks: call it off
-    the loop.
+    """Write bytecode for one interpreter version, once; instances see the folder read-only and could not.
 
-    Bytecode only saves time, so a failure is not an error.
+    Blocks: call it off the loop. Bytecode only saves time, so a failure is not an error.
     """
     marker = runtime / f".compiled-{minor_version}"
     if marker.exists():

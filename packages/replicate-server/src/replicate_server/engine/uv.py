@@ -1,5 +1,4 @@
-"""Runs uv: finds its binary, gives it a known environment, passes its text on line by line. Knows nothing of what it is run
-for."""
+"""Runs uv: finds its binary, gives it a known environment, passes its text on line by line. Knows nothing of the purpose."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""The bubblewrap sandbox: own process, IPC, host name and (unless allowed) network namespaces, and a file system put together
-by hand.
+"""The bubblewrap sandbox: namespaces of its own, and a file system put together by hand.
 
-The model sees the system read-only, its interpreter and environment at their own paths, ``/src`` read-only, and three places to
-write: ``/scratch`` and ``/tmp`` (folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists
-for it.
+Processes, IPC, host name and (unless allowed) the network are the model's own. The model sees the system read-only, its
+interpreter and environment at their own paths, ``/src`` read-only, and three places to write: ``/scratch`` and ``/tmp``
+(folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists for it.
 
 As root, bubblewrap assembles this with root's rights and ``setpriv`` then becomes nobody for good; so the interpreter may lie
 in a folder that only root can enter. As anybody else, or where that fails, a user namespace does it. Source:

@@ -1,5 +1,4 @@
-"""The values between an instance and its sandbox, and what every sandbox shows of the system. Pure, but for looking at what
-exists."""
+"""The values between an instance and its sandbox, and what every sandbox shows of the system. Only looks, changes nothing."""
 
 from __future__ import annotations
 
@@ -68,8 +67,10 @@ class Launch:
 
     @property
     def author_variables(self) -> dict[str, str]:
-        """The author's variables that may be set. They are set last, when no privileged program can be led astray by
-        ``LD_PRELOAD``."""
+        """The author's variables that may be set.
+
+        They are set last, when no privileged program can be led astray by ``LD_PRELOAD``.
+        """
         return {
             name: value
             for name, value in self.variables.items()
