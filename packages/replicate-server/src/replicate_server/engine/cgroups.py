@@ -1,7 +1,8 @@
 """Control groups: memory and process limits of an instance, its out-of-memory count, and a way to end everything in it.
 
-Speaks version 2 (one tree) and version 1 (a tree for each controller), below the server's own group, so that limits set on the server
-hold for its instances too. Where nothing is writable, `ControlGroups.create` returns None and the sandbox limits what it can.
+Speaks version 2 (one tree) and version 1 (a tree for each controller), below the server's own group, so that limits set on the
+server hold for its instances too. Where nothing is writable, `ControlGroups.create` returns None and the sandbox limits what it
+can.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class ControlGroup:
     def kill(self) -> None:
         """Kill every member. New ones may appear while we look: call it until `members` is empty."""
         for folder in self.folders:
-            with contextlib.suppress(OSError):
-                (folder / "cgroup.kill").write_text("1")
+            with contextlib.suppress(OSError), (folder / "cgroup.kill").open("r+") as file:
+                file.write("1")
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -188,8 +189,9 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _prepare_version_2(base: Path) -> bool:
-    """Let groups below ``base`` have controllers. A group with processes of its own cannot: then the server moves into one below,
-    but only if nobody else's processes are there.
+    """Let groups below ``base`` have controllers.
+
+    A group with processes of its own cannot: then the server moves into one below, but only if nobody else's processes are there.
     """
     try:
         enabled = (base / "cgroup.subtree_control").read_text().split()

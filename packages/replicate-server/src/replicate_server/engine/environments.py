@@ -1,7 +1,8 @@
 """Virtual environments of models: one for each lock, shared by every version that has the same one.
 
-Owns ``<data>/environments``. A virtual environment cannot be moved, so it is built where it stays: a file lock keeps two builders apart
-(also two servers), and a marker written last says that it is whole; without it the folder is what a crash left, and is built again.
+Owns ``<data>/environments``. A virtual environment cannot be moved, so it is built where it stays: a file lock keeps two
+builders apart (also two servers), and a marker written last says that it is whole; without it the folder is what a crash left,
+and is built again.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from replicate_server.engine.interpreters import Interpreter, InterpreterMissing, Interpreters
 from replicate_server.engine.requirements import environment_digest, is_locked, logical_lines, strip_provided
@@ -38,12 +40,29 @@ class Environment:
         return str(self.path / "bin" / "python")
 
 
-@dataclass(slots=True)
 class _Build:
-    """A build in progress and those who want to read its text."""
+    """A build in progress, what it said so far, and those who want to read it."""
 
-    task: asyncio.Task[Environment]
-    listeners: list[LogSink]
+    def __init__(self, build: Callable[[LogSink], Coroutine[Any, Any, Environment]]) -> None:
+        self._told: list[str] = []
+        self._listeners: list[LogSink] = []
+        self.task = asyncio.create_task(build(self._tell))
+
+    async def follow(self, log: LogSink) -> Environment:
+        """Read everything from its beginning, and wait for its end."""
+        for text in self._told:
+            log(text)
+        self._listeners.append(log)
+        try:
+            # Shielded: one caller that gives up must not end the build that others wait for.
+            return await asyncio.shield(self.task)
+        finally:
+            self._listeners.remove(log)
+
+    def _tell(self, text: str) -> None:
+        self._told.append(text)
+        for listener in tuple(self._listeners):
+            listener(text)
 
 
 @dataclass(slots=True)
@@ -91,7 +110,8 @@ class Environments:
             raise PackageBroken("the requirements cannot be resolved", error.log) from error
 
     async def ensure(self, *, python_version: str, lock: str, log: LogSink) -> Environment:
-        """Return the environment of a lock, building it if need be. Calls for the same lock share one build and all read its text.
+        """Return the environment of a lock, building it if need be. Calls for the same lock share one build and all read its
+        text.
 
         Raises:
             PackageBroken: If it cannot be built, with uv's words.
@@ -103,16 +123,9 @@ class Environments:
             return known
         build = self._builds.get(digest)
         if build is None:
-            listeners: list[LogSink] = []
-            task = asyncio.create_task(self._build(digest, interpreter, lock, lambda text: _tell(listeners, text)))
-            build = self._builds[digest] = _Build(task, listeners)
-            task.add_done_callback(lambda _: self._builds.pop(digest, None))
-        build.listeners.append(log)
-        try:
-            # Shielded: one caller that gives up must not end the build that others wait for.
-            return await asyncio.shield(build.task)
-        finally:
-            build.listeners.remove(log)
+            build = self._builds[digest] = _Build(lambda tell: self._build(digest, interpreter, lock, tell))
+            build.task.add_done_callback(lambda _: self._builds.pop(digest, None))
+        return await build.follow(log)
 
     async def close(self) -> None:
         """End builds in progress."""
@@ -154,12 +167,6 @@ class Environments:
 
     def _build_options(self) -> list[str]:
         return [] if self.builds_from_source else ["--no-build"]
-
-
-def _tell(listeners: list[LogSink], text: str) -> None:
-    """Give text to whoever listens now."""
-    for listener in tuple(listeners):
-        listener(text)
 
 
 def _ignore(text: str) -> None:

@@ -21,7 +21,8 @@ class Gpu:
 
     index: int
     uuid: str
-    """What ``CUDA_VISIBLE_DEVICES`` names it by: indexes change with the driver's order, this does not. The index when unknown."""
+    """What ``CUDA_VISIBLE_DEVICES`` names it by: indexes change with the driver's order, this does not. The index when
+    unknown."""
     name: str
     memory_bytes: int | None
 

@@ -1,7 +1,7 @@
 """Finds the Python interpreters of this machine: a table from ``3.N`` to a path that was run once and answered.
 
-Downloads nothing: a version that the machine lacks is a clear error (``InterpreterMissing``), not a surprise on the network. Version
-manager shims are passed over, because what they start depends on the folder one stands in.
+Downloads nothing: a version that the machine lacks is a clear error (``InterpreterMissing``), not a surprise on the network.
+Version manager shims are passed over, because what they start depends on the folder one stands in.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_PROBE = "import json, os, sys; print(json.dumps([list(sys.version_info[:3]), os.path.realpath(sys.executable), sys.base_prefix]))"
+_PROBE = (
+    "import json, os, sys; print(json.dumps([list(sys.version_info[:3]), os.path.realpath(sys.executable), sys.base_prefix]))"
+)
 _PROBE_TIMEOUT_SECONDS = 20.0
 SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/bin", "/opt/homebrew/bin")
 SUPPORTED_VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
@@ -42,7 +44,9 @@ class InterpreterMissing(Exception):
 
     def __init__(self, wanted: str, available: list[Interpreter]) -> None:
         names = ", ".join(f"{item.minor_version} ({item.path})" for item in available) or "none"
-        super().__init__(f"this machine has no Python {wanted}; found: {names}. Install it, or name another python_version in cog.yaml")
+        super().__init__(
+            f"this machine has no Python {wanted}; found: {names}. Install it, or name another python_version in cog.yaml"
+        )
         self.wanted = wanted
 
 
@@ -55,7 +59,9 @@ class Interpreters:
     _found: dict[str, Interpreter] = field(default_factory=dict)
 
     def find(self, version: str) -> Interpreter:
-        """Return an interpreter of ``3.N`` or ``3.N.P`` (the patch number is a wish, not a condition). Runs programs: call it off the loop.
+        """Return an interpreter of ``3.N`` or ``3.N.P`` (the patch number is a wish, not a condition).
+
+        Runs programs: call it off the loop.
 
         Raises:
             InterpreterMissing: If there is none that works.

@@ -12,7 +12,7 @@ PROVIDED_PACKAGES = frozenset({"cog", "coglet"})
 """The instance runtime brings these itself; an author's pin of them would shadow it."""
 
 _NAME = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)")
-_PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*(==\s*[^\s*;]+|@\s*\S+#sha256=[0-9a-f]{64})")
+_PINNED = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?\s*(==\s*[^\s*;]+(?=[\s;]|$)|@\s*\S+#sha256=[0-9a-f]{64})")
 _ENVIRONMENT_FORMAT = 1
 
 

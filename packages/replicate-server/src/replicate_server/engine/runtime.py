@@ -1,7 +1,7 @@
 """The model runtime: a copy of the ``cog`` package for instances, apart from the server's own packages.
 
-An instance sees this copy on its ``PYTHONPATH`` and nothing else of the server. The folder is named by the digest of its files, so an
-upgraded server makes a new one and running instances keep theirs.
+An instance sees this copy on its ``PYTHONPATH`` and nothing else of the server. The folder is named by the digest of its files,
+so an upgraded server makes a new one and running instances keep theirs.
 """
 
 from __future__ import annotations
@@ -47,14 +47,15 @@ def install_runtime(runtime_dir: Path, *, package: Path | None = None) -> Path:
 
 
 def compile_runtime(runtime: Path, interpreter: str, minor_version: str) -> None:
-    """Write bytecode for one interpreter version, once; instances see the folder read-only and could not. Blocks: call it off the loop.
+    """Write bytecode for one interpreter version, once; instances see the folder read-only and could not.
 
-    Bytecode only saves time, so a failure is not an error.
+    Blocks: call it off the loop. Bytecode only saves time, so a failure is not an error.
     """
     marker = runtime / f".compiled-{minor_version}"
     if marker.exists():
         return
-    command = [interpreter, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", str(runtime / "cog")]
+    command = [interpreter, "-I", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command.append(str(runtime / "cog"))
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_COMPILE_TIMEOUT_SECONDS, env={}, umask=0o022)
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""Runs uv: finds its binary, gives it a known environment, passes its text on line by line. Knows nothing of what it is run for."""
+"""Runs uv: finds its binary, gives it a known environment, passes its text on line by line. Knows nothing of the purpose."""
 
 from __future__ import annotations
 
@@ -117,14 +117,12 @@ async def _exchange(process: asyncio.subprocess.Process, stdin: str | None) -> s
     if process.stdin is not None:
         process.stdin.write((stdin or "").encode())
         process.stdin.close()
-    assert process.stdout is not None
-    return (await process.stdout.read()).decode("utf-8", "replace")
+    return (await process.stdout.read()).decode("utf-8", "replace") if process.stdout is not None else ""
 
 
 async def _pass_on(stream: asyncio.StreamReader | None, log: Callable[[str], None], kept: deque[str]) -> None:
     """Give each line on, and keep the last ones for an error."""
-    assert stream is not None
-    while line := await stream.readline():
+    while stream is not None and (line := await stream.readline()):
         text = line.decode("utf-8", "replace")
         kept.append(text)
         log(text)

@@ -1,7 +1,8 @@
 """Whether a silent instance is busy or lost: a rule over times and samples. Pure; the instance asks it on a timer.
 
-An instance is lost when, for a whole lease, it neither answered nor used processor time. Code that holds the interpreter lock cannot
-answer but computes; a stopped process does neither, whatever it had used before. Source: docs/decisions/0031-liveness.md.
+An instance is lost when, for a whole lease, it neither answered nor used processor time. Code that holds the interpreter lock
+cannot answer but computes; a stopped process does neither, whatever it had used before. Source:
+docs/decisions/0031-liveness.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One running copy of a version on this machine: the states it goes through, and what it tells its observer.
 
-``starting → ready → gone``; every way ends with ``exited``. Nothing a worker says is passed on unless it is about a prediction that runs
-here, and nothing at all once the instance counts as lost (promise J3).
+``starting → ready → gone``; every way ends with ``exited``. Nothing a worker says is passed on unless it is about a prediction
+that runs here, and nothing at all once the instance counts as lost (promise J3).
 """
 
 from __future__ import annotations
@@ -111,6 +111,8 @@ class LocalInstance:
         self._side_tasks: set[asyncio.Task[None]] = set()
         self._setup_limit = self._loop.call_later(spec.setup_timeout_seconds, self._setup_timed_out)
         self._starting = self._loop.create_task(self._start(prepare))
+        # A task that is canceled before its first step runs none of its own handlers.
+        self._starting.add_done_callback(lambda _: self._end_without_process())
 
     @property
     def id(self) -> InstanceId:
@@ -133,12 +135,12 @@ class LocalInstance:
 
     def cancel(self, prediction_id: PredictionId) -> None:
         """Ask the code to stop; kill the instance if it has not ended within the grace (promise J6)."""
-        running = self._running.get(prediction_id)
-        if running is None or running.is_canceled:
+        worker, running = self._worker, self._running.get(prediction_id)
+        if worker is None or running is None or running.is_canceled:
             return
         running.is_canceled = True
         if not running.is_copying:
-            self._send_cancel(prediction_id, running)
+            self._send_cancel(worker, prediction_id, running)
 
     def discard_files(self, prediction_id: PredictionId) -> None:
         """Remove the prediction's scratch folder, if it has one."""
@@ -252,10 +254,16 @@ class LocalInstance:
         except (PackageBroken, LaunchFailed) as error:
             self._fail_setup(str(error))
             self._end("never started")
-        except asyncio.CancelledError:
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, an instance ends
+            self._loop.call_exception_handler({"message": "an instance could not be started", "exception": error})
+            self._fail_setup("the platform could not start the instance")
             self._end("never started")
         else:
             self._send_setup(prepared.process)
+
+    def _end_without_process(self) -> None:
+        if self._worker is None:
+            self._end("never started")
 
     def _send_setup(self, worker: WorkerProcess) -> None:
         package = self._spec.version.package
@@ -316,9 +324,8 @@ class LocalInstance:
 
     async def _predict_with_files(self, worker: WorkerProcess, work: Work, running: _Running) -> None:
         """Copy the files in, off the loop, then start; or end at once if it was canceled meanwhile."""
-        assert worker.scratch is not None
         try:
-            values = await asyncio.to_thread(worker.scratch.copy_inputs, work.prediction_id, work.input, work.files)
+            values = await asyncio.to_thread(worker.open_scratch.copy_inputs, work.prediction_id, work.input, work.files)
         except (OSError, LookupError, ValueError) as error:
             self.done(Done(id=work.prediction_id, status="failed", error=f"an input file could not be brought in: {error}"))
             return
@@ -328,16 +335,16 @@ class LocalInstance:
         elif work.prediction_id in self._running:
             worker.send(Predict(id=work.prediction_id, input=values, context=dict(work.context)))
 
-    def _send_cancel(self, prediction_id: str, running: _Running) -> None:
-        assert self._worker is not None
-        self._worker.send(Cancel(id=prediction_id))
+    def _send_cancel(self, worker: WorkerProcess, prediction_id: str, running: _Running) -> None:
+        worker.send(Cancel(id=prediction_id))
         grace = self._patience.cancel_grace
         cause = f"prediction {prediction_id} did not stop within {grace:g} s of being canceled"
         running.canceling = self._loop.call_later(grace, self._kill, cause)
 
     def _take_files(self, prediction_id: str, files: list[OutputFile]) -> list[OutputFile]:
-        assert self._worker is not None and self._worker.scratch is not None
-        take = self._worker.scratch.take_output
+        if self._worker is None:
+            raise OutputRejected("an output file came from nowhere")
+        take = self._worker.open_scratch.take_output
         return [replace(file, path=take(prediction_id, file.path)) for file in files]
 
     def _tick(self) -> None:

@@ -1,7 +1,7 @@
 """An instance's folders on the host: where the model writes, how inputs get in and outputs get out without trusting it.
 
-``work`` and ``tmp`` belong to the model, so every step through them goes by directory descriptor and follows no link. Outputs are moved to
-``outputs``, where the model cannot replace what was checked.
+``work`` and ``tmp`` belong to the model, so every step through them goes by directory descriptor and follows no link. Outputs
+are moved to ``outputs``, where the model cannot replace what was checked.
 """
 
 from __future__ import annotations

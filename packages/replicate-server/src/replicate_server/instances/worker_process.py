@@ -126,6 +126,13 @@ class WorkerProcess:
             exited=self._child_exited,
         )
 
+    @property
+    def open_scratch(self) -> Scratch:
+        """The folders of a process that was started."""
+        if self.scratch is None:
+            raise RuntimeError("the process was not started")
+        return self.scratch
+
     def send(self, message: ServerMessage) -> None:
         """Send a message; dropped when the connection is gone, for then the end is on its way."""
         if self._client is not None:

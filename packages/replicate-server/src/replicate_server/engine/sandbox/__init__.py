@@ -1,6 +1,7 @@
 """How model code is isolated: from a `Launch` (what is to run and what it may see) to a command line.
 
-A sandbox only builds commands; starting, watching and killing them is `engine.processes`. ``choose_sandbox`` picks one that works here.
+A sandbox only builds commands; starting, watching and killing them is `engine.processes`. ``choose_sandbox`` picks one that
+works here.
 """
 
 from __future__ import annotations

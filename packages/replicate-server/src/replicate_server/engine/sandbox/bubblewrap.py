@@ -1,10 +1,12 @@
-"""The bubblewrap sandbox: own process, IPC, host name and (unless allowed) network namespaces, and a file system put together by hand.
+"""The bubblewrap sandbox: namespaces of its own, and a file system put together by hand.
 
-The model sees the system read-only, its interpreter and environment at their own paths, ``/src`` read-only, and three places to write:
-``/scratch`` and ``/tmp`` (folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists for it.
+Processes, IPC, host name and (unless allowed) the network are the model's own. The model sees the system read-only, its
+interpreter and environment at their own paths, ``/src`` read-only, and three places to write: ``/scratch`` and ``/tmp``
+(folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists for it.
 
-As root, bubblewrap assembles this with root's rights and ``setpriv`` then becomes nobody for good; so the interpreter may lie in a folder
-that only root can enter. As anybody else, or where that fails, a user namespace does it. Source: docs/decisions/0030-sandbox.md.
+As root, bubblewrap assembles this with root's rights and ``setpriv`` then becomes nobody for good; so the interpreter may lie
+in a folder that only root can enter. As anybody else, or where that fails, a user namespace does it. Source:
+docs/decisions/0030-sandbox.md.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from replicate_server.engine.sandbox.launch import (
     SandboxedCommand,
     build_variables,
     find_existing,
+    select_inherited,
 )
 
 SOURCE_DIR = "/src"
@@ -58,11 +61,12 @@ class BubblewrapSandbox:
         """Turn a launch into a command line."""
         variables = build_variables(launch, temporary_dir="/tmp", runtime_dir=RUNTIME_DIR, inherited=self.inherited)  # noqa: S108
         argv = [self.binary, *self._namespaces(allows_network=launch.allows_network), *_system_mounts()]
+        # First, because a later mount hides what lies below it, and the data folder may lie below /tmp.
+        argv += ["--bind", str(launch.folder / "tmp"), "/tmp", "--bind", str(launch.folder / "work"), WORK_DIR]  # noqa: S108
         argv += _bind_at_own_path("--ro-bind", launch.interpreter.prefix)
         argv += _bind_at_own_path("--ro-bind", str(launch.environment_dir))
         argv += ["--dir", "/opt", "--ro-bind", str(launch.runtime_dir), RUNTIME_DIR]
         argv += ["--ro-bind", str(launch.source_dir), SOURCE_DIR]
-        argv += ["--bind", str(launch.folder / "tmp"), "/tmp", "--bind", str(launch.folder / "work"), WORK_DIR]  # noqa: S108
         for node in launch.device_nodes:
             argv += ["--dev-bind", node, node]
         argv += [*self._last_steps(), "--chdir", SOURCE_DIR, "--", *self._become_nobody()]
@@ -124,12 +128,13 @@ def _bind_at_own_path(option: str, path: str) -> list[str]:
     return [*argv, option, path, path]
 
 
-def find_bubblewrap(inherited: Mapping[str, str]) -> BubblewrapSandbox | None:
+def find_bubblewrap(environ: Mapping[str, str]) -> BubblewrapSandbox | None:
     """The first recipe that really works here, or None. Runs programs."""
-    binary = shutil.which("bwrap", path=inherited.get("PATH"))
+    binary = shutil.which("bwrap", path=environ.get("PATH"))
     if binary is None:
         return None
     setpriv = shutil.which("setpriv", path="/usr/bin:/bin") if os.geteuid() == 0 else None
+    inherited = select_inherited(environ)
     recipes = [BubblewrapSandbox(binary, setpriv, inherited)] if setpriv else []
     recipes.append(BubblewrapSandbox(binary, None, inherited))
     return next((recipe for recipe in recipes if recipe.works()), None)

@@ -20,16 +20,16 @@ class SandboxMissing(Exception):
         )
 
 
-def choose_sandbox(choice: SandboxChoice, inherited: Mapping[str, str]) -> Sandbox:
+def choose_sandbox(choice: SandboxChoice, environ: Mapping[str, str]) -> Sandbox:
     """Pick by setting and by what works. Runs programs.
 
     Raises:
         SandboxMissing: If bubblewrap is demanded and does not work: the operator's word is not silently weakened.
     """
     if choice is not SandboxChoice.PROCESS:
-        bubblewrap = find_bubblewrap(inherited)
+        bubblewrap = find_bubblewrap(environ)
         if bubblewrap is not None:
             return bubblewrap
         if choice is SandboxChoice.BUBBLEWRAP:
             raise SandboxMissing
-    return find_process_sandbox(inherited)
+    return find_process_sandbox(environ)

@@ -1,4 +1,4 @@
-"""The values between an instance and its sandbox, and what every sandbox shows of the system. Pure, but for looking at what exists."""
+"""The values between an instance and its sandbox, and what every sandbox shows of the system. Only looks, changes nothing."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ class Launch:
 
     @property
     def author_variables(self) -> dict[str, str]:
-        """The author's variables that may be set. They are set last, when no privileged program can be led astray by ``LD_PRELOAD``."""
+        """The author's variables that may be set.
+
+        They are set last, when no privileged program can be led astray by ``LD_PRELOAD``.
+        """
         return {
             name: value
             for name, value in self.variables.items()
@@ -110,11 +113,14 @@ class Sandbox(Protocol):
         ...
 
 
-def build_variables(
-    launch: Launch, *, temporary_dir: str, runtime_dir: str, inherited: Mapping[str, str]
-) -> dict[str, str]:
-    """The environment of a worker before the author's own variables: nothing of the server's except where certificates are."""
-    variables = {name: inherited[name] for name in _INHERITED_VARIABLES if name in inherited}
+def select_inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of the server's environment that models may have."""
+    return {name: environ[name] for name in _INHERITED_VARIABLES if name in environ}
+
+
+def build_variables(launch: Launch, *, temporary_dir: str, runtime_dir: str, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a worker before the author's own variables. ``inherited`` is what `select_inherited` gave."""
+    variables = dict(inherited)
     variables.update(
         PATH=f"{launch.environment_dir}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         VIRTUAL_ENV=str(launch.environment_dir),

@@ -1,8 +1,8 @@
 """The process sandbox's launcher: gives up rights one after the other, then executes the worker. Standard library only.
 
-Run as a script by the server's interpreter with ``-I -S``, its plan as JSON in the only argument. A program of its own, because code
-between fork and exec (``preexec_fn``) is unsafe in a process with threads, and because the model's own interpreter may run an author's
-``.pth`` files before the first line of any module. Costs about 15 ms.
+Run as a script by the server's interpreter with ``-I -S``, its plan as JSON in the only argument. A program of its own, because
+code between fork and exec (``preexec_fn``) is unsafe in a process with threads, and because the model's own interpreter may run
+an author's ``.pth`` files before the first line of any module. Costs about 15 ms.
 """
 
 from __future__ import annotations

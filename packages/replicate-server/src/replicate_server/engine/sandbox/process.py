@@ -1,7 +1,7 @@
 """The process sandbox: what remains without bubblewrap. A launcher gives up rights, then becomes the worker.
 
-It keeps model code from reading and writing the server's files where the kernel has landlock or the server is root, but it hides neither
-other processes nor the network; ``gaps`` says so for this machine. Source: docs/decisions/0030-sandbox.md.
+It keeps model code from reading and writing the server's files where the kernel has landlock or the server is root, but it
+hides neither other processes nor the network; ``gaps`` says so for this machine. Source: docs/decisions/0030-sandbox.md.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from replicate_server.engine.sandbox.launch import (
     SandboxedCommand,
     build_variables,
     find_existing,
+    select_inherited,
 )
 
 _READ_ONLY = (*SYSTEM_FOLDERS, *SYSTEM_FILES, "/proc", "/sys")
@@ -73,7 +74,9 @@ class ProcessSandbox:
         if self.is_root and not becomes_nobody and self.landlock_version == 0:
             blocked = next(path for path in needed if not is_reachable(path))
             raise SandboxUnusable(f"neither bubblewrap nor landlock works here, and {blocked} is closed to other users than root")
-        variables = build_variables(launch, temporary_dir=temporary_dir, runtime_dir=str(launch.runtime_dir), inherited=self.inherited)
+        variables = build_variables(
+            launch, temporary_dir=temporary_dir, runtime_dir=str(launch.runtime_dir), inherited=self.inherited
+        )
         plan = {
             "parent": os.getpid(),
             "user": NOBODY if becomes_nobody else None,
@@ -98,6 +101,7 @@ def is_reachable(path: str) -> bool:
     return above and bool(real.stat().st_mode & stat.S_IROTH)
 
 
-def find_process_sandbox(inherited: Mapping[str, str]) -> ProcessSandbox:
+def find_process_sandbox(environ: Mapping[str, str]) -> ProcessSandbox:
     """The process sandbox of this machine."""
-    return ProcessSandbox(is_root=os.geteuid() == 0, landlock_version=launcher.landlock_version(), inherited=inherited)
+    version = launcher.landlock_version()
+    return ProcessSandbox(is_root=os.geteuid() == 0, landlock_version=version, inherited=select_inherited(environ))
