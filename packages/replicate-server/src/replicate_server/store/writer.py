@@ -13,9 +13,8 @@ import logging
 import queue
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from replicate_server.ports.store import StorageUnavailable
 from replicate_server.store.statements import Connection, Database
@@ -46,15 +45,13 @@ class Operation(Generic[T]):
         return [operation.apply(connection) for operation in operations]
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
+class _Submission(NamedTuple):
     operation: Operation[Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
 
 
-@dataclass(frozen=True, slots=True)
-class _Settled:
+class _Settled(NamedTuple):
     future: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None

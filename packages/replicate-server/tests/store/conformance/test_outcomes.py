@@ -40,6 +40,16 @@ async def test_every_field_of_a_prediction_survives_storage(store: Store, at: At
     assert await store.prediction(prediction.id) == prediction
 
 
+async def test_a_large_prediction_survives_storage(store: Store, at: At, new_prediction: NewPrediction) -> None:
+    prediction = new_prediction(input={"text": "ä" * 300_000})
+    await store.create_prediction(prediction)
+    assert await store.prediction(prediction.id) == prediction
+    await store.finish_unclaimed(prediction.id, Outcome(Status.FAILED, at(9), error="e", logs="l" * 300_000))
+    ended = await store.prediction(prediction.id)
+    assert ended is not None
+    assert (len(ended.logs), ended.error) == (300_000, "e")
+
+
 async def test_an_outcome_is_stored_whole_and_ends_the_claim(store: Store, at: At, claimed: Claimed) -> None:
     prediction = await claimed()
     outcome = Outcome(

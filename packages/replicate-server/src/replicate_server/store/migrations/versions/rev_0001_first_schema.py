@@ -179,7 +179,7 @@ def create_predictions() -> None:
         sa.Column("stream_token", sa.Text(), nullable=True),
         sa.Column("webhook_url", sa.Text(), nullable=True),
         sa.Column("webhook_events", sa.Text(), nullable=True),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("text_length", sa.BigInteger(), nullable=False),
         sa.Column("metrics", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("input", sa.Text(), nullable=False),
@@ -198,8 +198,8 @@ def create_predictions() -> None:
             "(claim_holder IS NULL) = (claim_instance_id IS NULL) AND (claim_holder IS NULL) = (claim_expires_at IS NULL)",
             name=op.f("ck_predictions_claim"),
         ),
-        sa.CheckConstraint("(webhook_url IS NULL) = (webhook_events IS NULL)", name=op.f("ck_predictions_webhook")),
         sa.CheckConstraint("attempt >= 0 AND claim_token >= 0", name=op.f("ck_predictions_counts")),
+        sa.CheckConstraint("(webhook_url IS NULL) = (webhook_events IS NULL)", name=op.f("ck_predictions_webhook")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
     )
 
