@@ -86,7 +86,8 @@ class Scratch:
 
     def has_files(self, prediction_id: str) -> bool:
         """Whether anything of a prediction is on disk."""
-        return any(os.path.lexists(self.folder / part / prediction_id) for part in ("work", "outputs"))
+        # Asked at the end of every prediction: joining text costs a tenth of joining paths.
+        return any(os.path.lexists(f"{self.folder}/{part}/{prediction_id}") for part in ("work", "outputs"))
 
     def discard(self, prediction_id: str) -> None:
         """Remove what a prediction left. Blocks."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 from cog.worker.protocol import Done
 
 from replicate_server.domain.errors import QueueFull, Unavailable
-from replicate_server.domain.ids import HolderId, PredictionId
+from replicate_server.domain.ids import HolderId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Claim, Prediction, Version
 from replicate_server.ports.engine import Work
@@ -65,6 +65,9 @@ class Dispatcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
         self._emptied: asyncio.Event | None = None
+        self.may_have_orphans = False
+        """Whether claims of this process may be in the store without a run here, because a write failed half-way. The lease of the
+        whole process is renewed, so such a claim would never expire by itself; the rescuer looks for it."""
         self.queued_count = 0
         """Unclaimed predictions in the store, as far as this process knows; the planner corrects it."""
 
@@ -131,6 +134,13 @@ class Dispatcher:
         if not self._lanes.of(version).instances:
             self._wake_planner()
 
+    def requeued(self, versions: Collection[VersionId]) -> None:
+        """Rows of these versions were put back into the queue by somebody else."""
+        for lane in self._lanes.all():
+            if lane.version.id in versions:
+                self.enqueue(lane.version)
+        self._wake_planner()
+
     def not_stored(self, prediction_id: PredictionId) -> None:
         """The row of a prediction given to `run_claimed` could not be written: stop its code and say nothing."""
         run = self._runs.get(prediction_id)
@@ -186,6 +196,7 @@ class Dispatcher:
                 progress = await load_progress(self._desk.store, prediction.id) if prediction.attempt > 1 else None
                 self._adopt(lane, prediction, progress)
         except Exception:
+            self.may_have_orphans = True
             logger.exception("claiming predictions of %s failed; the planner tries again", lane.version.model)
         else:
             lane.is_claiming = False
@@ -323,6 +334,11 @@ class Dispatcher:
         """Take `end_when_claimed` back."""
         self._cancel_when_claimed.pop(prediction_id, None)
 
+    @property
+    def is_claiming(self) -> bool:
+        """Whether a claim is under way whose predictions are not among the runs yet."""
+        return any(lane.is_claiming for lane in self._lanes.all())
+
     def runs(self) -> list[Run]:
         """Everything claimed here."""
         return list(self._runs.values())
@@ -362,6 +378,7 @@ class Dispatcher:
         if not self._runs and self._emptied is not None:
             self._emptied.set()
         if recorder.ending is Ending.DROPPED:
+            self.may_have_orphans = True
             self._stop_code(run)
         elif run.instance is not None and run.instance.handle is not None:
             run.instance.handle.discard_files(recorder.prediction.id)

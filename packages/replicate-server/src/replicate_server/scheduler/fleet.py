@@ -88,6 +88,8 @@ class Fleet:
             self.setup_failed(instance.id, f"The instance could not be started: {error}")
             self.exited(instance.id, "never started")
             return
+        if instance.state is InstanceState.STOPPING:
+            self._begin_stop(instance)
         self._dispatcher.feed(lane)
 
     def drain(self, instance_id: InstanceId) -> None:
@@ -107,6 +109,10 @@ class Fleet:
         instance.state = InstanceState.STOPPING
         self._yield_backlog(lane)
         logger.info("stopping instance %s of %s", instance.id, instance.version.model)
+        self._begin_stop(instance)
+
+    def _begin_stop(self, instance: PooledInstance) -> None:
+        # Without a handle the engine is still beginning to start it; `start` comes back here.
         if instance.handle is not None:
             task = asyncio.get_running_loop().create_task(instance.handle.stop())
             self._stops.add(task)

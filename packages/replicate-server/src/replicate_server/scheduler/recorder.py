@@ -20,7 +20,7 @@ from cog.worker.protocol import Done, Metric, Output
 
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction
-from replicate_server.ports.store import ClaimRef
+from replicate_server.ports.store import ClaimRef, StorageUnavailable
 from replicate_server.scheduler.invariants import known
 from replicate_server.scheduler.progress import Progress
 from replicate_server.scheduler.scribe import FinalWrite, RecordingDesk, Result, Scribe
@@ -50,6 +50,7 @@ class Recorder:
     __slots__ = (
         "_desk",
         "_ended",
+        "_has_given_up",
         "_is_cancel_marked",
         "_is_closed",
         "_is_marked",
@@ -91,6 +92,7 @@ class Recorder:
         self._is_stored = is_stored
         self._is_marked = False
         self._is_closed = False
+        self._has_given_up = False
         self._is_cancel_marked = prediction.cancel_requested_at is not None
         self._wants_writing = prediction.stream_token is not None
         self._result: Result | None = None
@@ -205,16 +207,30 @@ class Recorder:
                     await self._yield_claim()
             except Exception as error:
                 logger.exception("a write about prediction %s failed", self.prediction.id)
-                if not self._is_stored:
-                    # A held-back row: its caller still waits and is told, so nothing was promised to anybody.
-                    self._desk.hub.abandoned(self.prediction.id, error)
-                    self.drop()
+                if not self._survives(error):
                     break
-                # The store is away or full: the write is kept and offered again. Should the server end first, the next one
-                # finds a claim without a holder and rescues it.
                 await asyncio.sleep(retry_seconds)
                 retry_seconds = min(retry_seconds * 2, _RETRY_SECONDS_MAX)
         self._task = None
+
+    def _survives(self, error: Exception) -> bool:
+        """Whether a failed write is to be tried again."""
+        if not self._is_stored:
+            # A held-back row: its caller still waits and is told, so nothing was promised to anybody.
+            self._desk.hub.abandoned(self.prediction.id, error)
+            self.drop()
+            return False
+        if isinstance(error, StorageUnavailable):
+            # The store is away or full: the write is kept and offered again. Should the server end first, the next one finds a
+            # claim without a holder and rescues it.
+            return True
+        # The store works but will not take this. One more try without the model's words; then the rescuer decides.
+        if self._has_given_up:
+            self.drop()
+            return False
+        self._has_given_up = True
+        self._scribe.give_up()
+        return True
 
     def _next_write(self) -> Callable[[], Awaitable[bool]] | None:
         if self._is_closed:

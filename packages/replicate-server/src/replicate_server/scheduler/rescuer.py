@@ -25,6 +25,7 @@ from replicate_server.scheduler.scribe import RecordingDesk
 logger = logging.getLogger(__name__)
 
 _PAGE = 500
+_ORPHANS_MAX = 10_000
 _RELEASES_PER_ATTEMPT = 10
 """A claim that was never marked as processing is released without counting. A prediction that brings the server down so early
 that the mark is never written must still end some day: after this many claims for each attempt it counts like a started one."""
@@ -52,8 +53,25 @@ class Rescuer:
     async def tick(self) -> None:
         """Rescue claims whose lease ran out, except those that are alive here."""
         expired = await self._desk.store.expired_claims(self._desk.clock.now(), limit=_PAGE)
+        await self._rescue(self._not_alive(expired))
+        if self._dispatcher.may_have_orphans and not self._dispatcher.is_claiming:
+            await self._rescue_orphans()
+
+    async def _rescue_orphans(self) -> None:
+        """Find claims of this process that it does not know of, after a write failed half-way."""
+        self._dispatcher.may_have_orphans = False
+        # No holder has the empty name, so these are the claims of all.
+        claimed = await self._desk.store.claimed_by_others(HolderId(""), limit=_ORPHANS_MAX)
+        own = [prediction for prediction in claimed if known(prediction.claim).holder == self._holder]
+        orphans = self._not_alive(own)
+        if orphans:
+            logger.warning("rescuing %d claims that a failed write left behind", len(orphans))
+            await self._rescue(orphans)
+            self._dispatcher.requeued({prediction.version_id for prediction in orphans})
+
+    def _not_alive(self, predictions: Iterable[Prediction]) -> list[Prediction]:
         alive = {run.recorder.prediction.id for run in self._dispatcher.runs()}
-        await self._rescue(prediction for prediction in expired if prediction.id not in alive)
+        return [prediction for prediction in predictions if prediction.id not in alive]
 
     async def _rescue(self, orphans: Iterable[Prediction]) -> None:
         unstarted: list[ClaimRef] = []

@@ -82,12 +82,22 @@ class Draft:
 class Scribe:
     """Gathers for one attempt of one prediction."""
 
-    __slots__ = ("_desk", "_draft", "_final", "_is_start_told", "_sequence", "_transcript", "fault", "started_at")
+    __slots__ = (
+        "_desk",
+        "_draft",
+        "_final",
+        "_is_start_told",
+        "_sequence",
+        "_transcript",
+        "_written_sequence",
+        "fault",
+        "started_at",
+    )
 
     def __init__(self, desk: RecordingDesk, prediction: Prediction, progress: Progress | None) -> None:
         self._desk = desk
         self._transcript: Transcript | None = None
-        self._sequence = 0
+        self._sequence = self._written_sequence = 0
         self._draft: Draft | None = None
         self._final: FinalWrite | None = None
         self._is_start_told = prediction.webhook is None
@@ -96,7 +106,7 @@ class Scribe:
         self.fault: str | None = None
         """Why the platform will fail the prediction whatever its code says, once that is so."""
         if progress is not None:
-            self._sequence = progress.last_sequence
+            self._sequence = self._written_sequence = progress.last_sequence
             self._transcript = self._build_transcript(progress)
 
     def _build_transcript(self, progress: Progress | None = None) -> Transcript:
@@ -141,6 +151,12 @@ class Scribe:
         except ValueError as error:
             self.fault = f"The output is {error}"
 
+    def give_up(self) -> None:
+        """Its words cannot be written, whatever the reason: forget what is not on disk, and let it fail saying so."""
+        self.fault = "The output or the logs could not be stored"
+        self._transcript = self._draft = self._final = None
+        self._sequence = self._written_sequence
+
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     async def gather(self, prediction: Prediction) -> Consequences:
@@ -154,6 +170,8 @@ class Scribe:
     def written(self, prediction_id: PredictionId, consequences: Consequences) -> None:
         """What `gather` or `finalize` gave is on disk."""
         self._draft = None
+        if consequences.events:
+            self._written_sequence = consequences.events[-1].sequence
         if consequences is not NOTHING:
             self._desk.tell(prediction_id, consequences)
 
