@@ -11,14 +11,18 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from replicate_server.api.calls import ApiLimits, ApiServices, Call
-from replicate_server.api.headers import parse_credentials
 from replicate_server.api.problems import confess, refuse
 from replicate_server.api.routes import PROTECTED, PUBLIC
 from replicate_server.api.routing import Router
 from replicate_server.api.urls import Urls
-from replicate_server.domain.errors import MethodNotAllowed, NotFound, OperatingError
+from replicate_server.domain.errors import MethodNotAllowed, NotFound, OperatingError, Unavailable
+from replicate_server.ports.store import StorageUnavailable
 
 __all__ = ["Api", "ApiLimits", "ApiServices", "build_app"]
+
+RETRY_AFTER_SECONDS = 5
+
+_UNAVAILABLE = "The server cannot use its storage at the moment. Try again."
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +57,9 @@ class Api:
             return await self._handle(scope, receive)
         except OperatingError as error:
             return refuse(error)
+        except StorageUnavailable as error:
+            _log.warning("%s %s refused: the store is unavailable", scope["method"], scope["path"], exc_info=error)
+            return refuse(Unavailable(_UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}))
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: a bug becomes a logged 500 and never a bare stack trace
@@ -69,8 +76,7 @@ class Api:
             )
         call = Call(scope, receive, services=self._services, urls=self._urls, limits=self._limits, parameters=match.parameters)
         if not target.is_public:
-            token = parse_credentials(call.header(b"authorization"))
-            call.authenticated(await self._services.accounts.authenticate(token))
+            await call.authenticate()
         return await target.route.handler(call)
 
 

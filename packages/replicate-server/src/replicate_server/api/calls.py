@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope
 
 from replicate_server.api.bodies import read_body
-from replicate_server.api.headers import knows_aborted
+from replicate_server.api.headers import knows_aborted, parse_credentials
 from replicate_server.api.urls import Urls
 from replicate_server.domain.errors import Unauthenticated
 from replicate_server.domain.records import Account
@@ -82,9 +82,15 @@ class Call:
             raise Unauthenticated
         return self._account
 
-    def authenticated(self, account: Account) -> None:
-        """Remember who is calling."""
-        self._account = account
+    async def authenticate(self) -> Account:
+        """Learn who is calling from the ``Authorization`` header.
+
+        Raises:
+            Unauthenticated: If it names nobody.
+        """
+        token = parse_credentials(self.header(b"authorization"))
+        self._account = await self.services.accounts.authenticate(token)
+        return self._account
 
     def header(self, name: bytes) -> str:
         """A request header, several lines of it joined with commas; "" when absent.

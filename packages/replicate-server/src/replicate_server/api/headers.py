@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from replicate_server.domain.errors import InvalidRequest, Unauthenticated
 
 WAIT_SECONDS_MAX = 60.0
-# Clients give up at 60 s sharp and then repeat the POST (reference http-api §2.3): the longest wait is answered before that.
-WAIT_SECONDS_ANSWERED = 58.0
 CANCEL_AFTER_SECONDS_MIN = 5
 CANCEL_AFTER_SECONDS_MAX = 366 * 24 * 3600
 
@@ -43,14 +41,14 @@ def parse_credentials(authorization: str) -> str:
 def parse_prefer(prefer: str, *, seconds_max: float) -> WaitPreference | None:
     """The ``wait`` among the preferences of a ``Prefer`` header; None without one. Other preferences are ignored (RFC 7240).
 
-    A number is clamped to 1…60 rather than refused: some clients ask for more.
+    A number is clamped to 1…60 rather than refused: some clients ask for more. The prediction service keeps a margin of it back,
+    because clients give up when it has passed and then repeat the POST (reference http-api §2.3).
     """
     for part in prefer.split(","):
         match = _WAIT.fullmatch(part.strip())
         if match is not None:
             asked = WAIT_SECONDS_MAX if match[1] is None else float(match[1])
-            clamped = max(1.0, min(asked, WAIT_SECONDS_MAX, seconds_max))
-            return WaitPreference(min(clamped, WAIT_SECONDS_ANSWERED), part.strip())
+            return WaitPreference(max(1.0, min(asked, WAIT_SECONDS_MAX, seconds_max)), part.strip())
     return None
 
 

@@ -13,7 +13,7 @@ from replicate_server.api.calls import Call
 from replicate_server.api.headers import parse_cancel_after, parse_prefer
 from replicate_server.domain.errors import InvalidRequest
 from replicate_server.domain.records import Prediction, Version
-from replicate_server.ports.store import PredictionFilter
+from replicate_server.ports.store import CursorInvalid, PredictionFilter
 from replicate_server.services.predictions import CreatePrediction
 
 WEB_LIST_DAYS = 14
@@ -46,7 +46,10 @@ async def cancel(call: Call) -> ASGIApp:
 async def list_page(call: Call) -> ASGIApp:
     """``GET /v1/predictions``: newest first, 100 a page."""
     filters = {name: value for name, value in call.query.items() if name in ("created_after", "created_before", "source")}
-    page = await call.services.predictions.list(_parse_filters(call, filters), call.query.get("cursor"))
+    try:
+        page = await call.services.predictions.list(_parse_filters(call, filters), call.query.get("cursor"))
+    except CursorInvalid as error:
+        raise InvalidRequest("Invalid cursor") from error
     shows_aborted = call.shows_aborted
 
     def build(prediction: Prediction) -> wire.WirePrediction:

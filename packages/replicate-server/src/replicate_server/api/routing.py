@@ -19,6 +19,7 @@ Handler = Callable[["Call"], Awaitable[ASGIApp]]
 
 # What a parameter may look like, by its name; others take any one segment.
 _FORMS: Mapping[str, re.Pattern[str]] = {
+    "prediction_id": re.compile(r"[a-z0-9]{1,64}"),
     # A capability made by domain.ids.build_secret_text. Upload ids have 48 characters, so the two never meet (reference §4.3.8).
     "stream_token": re.compile(r"[A-Za-z0-9_-]{43}"),
 }

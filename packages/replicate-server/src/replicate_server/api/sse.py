@@ -35,8 +35,7 @@ class EventWriter:
 
     @property
     def after(self) -> int:
-        """Read events after this sequence: one before the last seen, because that one may have been the ``error`` half of the
-        end."""
+        """Read events after this sequence: one before the last seen, which may have been the ``error`` half of the end."""
         return max(0, self._last_seen - 1)
 
     def write(self, events: Sequence[Event]) -> bytes:

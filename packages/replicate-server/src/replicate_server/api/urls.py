@@ -1,5 +1,4 @@
-"""Every absolute URL that the server gives out, built from its public base. Paths are spelled here and in the route table
-only."""
+"""Every absolute URL that the server gives out, built from its public base. Paths are spelled here and in the route table."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from replicate_server.ports.store import AccountStore, CursorInvalid, FileStore
 PAGE_SIZE = 100
 CONTENT_TYPE_LENGTH_MAX = 255
 
+_FILE_ID = re.compile(r"[A-Za-z0-9+/=]{48}")
 _NOT_FOUND = "File not found"
 _SIGNING_SECRET = "files-signing"  # noqa: S105 - the name of a stored secret, not its value
 
@@ -189,7 +191,7 @@ class FileService:
         return self._blobs.read(file.blob_key, start=start, end=end)
 
     async def _upload(self, file_id: str) -> StoredFile:
-        file = await self._store.file(FileId(file_id))
+        file = await self._store.file(FileId(file_id)) if _FILE_ID.fullmatch(file_id) else None
         if file is None or file.delivery_token is not None or self._is_expired(file):
             raise NotFound(_NOT_FOUND)
         return file

@@ -61,13 +61,13 @@ VERSION_LIST = KeysetList.build(
     ).where(versions.c.model_id == bindparam("model_id")),
     versions.c.created_at,
     versions.c.id,
-    descending=True,
+    is_descending=True,
 )
 
 
 def _model_list(sort_by: str, key: Any, *, descending: bool) -> KeysetList:
     query = select(key, models.c.id, *_SELECT_MODEL.selected_columns).where(models.c.visibility == constant("public"))
-    return KeysetList.build(f"models:{sort_by}:{descending}", query, key, models.c.id, descending=descending)
+    return KeysetList.build(f"models:{sort_by}:{descending}", query, key, models.c.id, is_descending=descending)
 
 
 MODEL_LISTS = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import BindParameter, ColumnElement, Select, bindparam, tuple_
+from sqlalchemy import ColumnElement, Select, Text, bindparam, or_
 
 from replicate_server.domain.records import Page
 from replicate_server.ports.store import CursorInvalid
@@ -22,6 +22,8 @@ from replicate_server.store.statements import Connection, Parameters, Row, State
 T = TypeVar("T")
 
 KEY_MAX = 2**63 - 1
+NOWHERE = -1
+"""A key that no row has."""
 ID_LENGTH_MAX = 200
 CURSOR_LENGTH_MAX = 1000
 
@@ -60,30 +62,39 @@ def parse_cursor(list_name: str, cursor: str) -> Position:
 
 
 @dataclass(frozen=True, slots=True)
-class KeysetList:
-    """A list in a fixed order: its name, its statements in both directions, and where its columns are.
+class Range:
+    """Keys that a list shows: from ``first`` inclusive to ``end`` exclusive."""
 
-    Rows of its statements begin with the key and the id that order them.
-    """
+    first: int = 0
+    end: int = KEY_MAX
+
+
+EVERYTHING = Range()
+
+
+@dataclass(frozen=True, slots=True)
+class KeysetList:
+    """A list in a fixed order, with its statements in both directions. Their rows begin with the key and the id of that order."""
 
     name: str
-    forward: Statement
-    backward: Statement
-    start: Position
-    """A position before the first row."""
+    is_descending: bool
+    falling: Statement
+    rising: Statement
 
     @classmethod
     def build(
-        cls, name: str, query: Select[Any], key: ColumnElement[int], row_id: ColumnElement[str], *, descending: bool
+        cls, name: str, query: Select[Any], key: ColumnElement[int], row_id: ColumnElement[str], *, is_descending: bool
     ) -> KeysetList:
-        """Make the list of a query without order or limit."""
-        position = tuple_(_parameter("cursor_key"), _parameter("cursor_id"))
-        row = tuple_(key, row_id)
-        falling = query.where(row < position).order_by(key.desc(), row_id.desc()).limit(_parameter("page_limit"))
-        rising = query.where(row > position).order_by(key.asc(), row_id.asc()).limit(_parameter("page_limit"))
-        forward, backward = (falling, rising) if descending else (rising, falling)
-        start = Position(True, KEY_MAX, "") if descending else Position(True, -1, "")
-        return cls(name, Statement(forward), Statement(backward), start)
+        """Make the list of a query without order or limit.
+
+        The bounds on the key are what the planner searches the index by, the condition on the id only skips rows of the cursor's
+        own moment. A comparison of the pair would say the same, but made SQLite choose worse indexes.
+        """
+        bounded = query.where(key >= bindparam("key_first"), key <= bindparam("key_last")).limit(bindparam("page_limit"))
+        is_elsewhere, edge = key != bindparam("cursor_key"), bindparam("cursor_id", type_=Text)
+        falling = bounded.where(or_(is_elsewhere, row_id < edge)).order_by(key.desc(), row_id.desc())
+        rising = bounded.where(or_(is_elsewhere, row_id > edge)).order_by(key.asc(), row_id.asc())
+        return cls(name, is_descending, Statement(falling), Statement(rising))
 
     def page(
         self,
@@ -93,6 +104,7 @@ class KeysetList:
         *,
         position: Position | None,
         limit: int,
+        keys: Range = EVERYTHING,
     ) -> Page[T]:
         """Read one page.
 
@@ -102,15 +114,26 @@ class KeysetList:
             build: Makes a record of a row without its first two columns.
             position: From `parse_cursor`; None for the first page.
             limit: Rows of a page.
+            keys: Which keys to show.
         """
-        at = position or self.start
-        statement = self.forward if at.is_forward else self.backward
-        # One row more than asked tells whether anything lies beyond, without counting.
-        bound = {**parameters, "cursor_key": at.key, "cursor_id": at.id, "page_limit": limit + 1}
-        rows = connection.all(statement, bound)
+        is_forward = position is None or position.is_forward
+        is_falling = self.is_descending == is_forward
+        first, last = keys.first, keys.end - 1
+        if position is not None:
+            first, last = (first, min(last, position.key)) if is_falling else (max(first, position.key), last)
+        bound = {
+            **parameters,
+            "key_first": first,
+            "key_last": last,
+            "cursor_key": position.key if position else NOWHERE,
+            "cursor_id": position.id if position else "",
+            # One row more than asked tells whether anything lies beyond, without counting.
+            "page_limit": limit + 1,
+        }
+        rows = connection.all(self.falling if is_falling else self.rising, bound)
         has_beyond = len(rows) > limit
-        rows = rows[:limit] if at.is_forward else rows[:limit][::-1]
-        has_next, has_previous = (has_beyond, position is not None) if at.is_forward else (True, has_beyond)
+        rows = rows[:limit] if is_forward else rows[:limit][::-1]
+        has_next, has_previous = (has_beyond, position is not None) if is_forward else (True, has_beyond)
         return Page(
             results=tuple(build(row[2:]) for row in rows),
             next_cursor=self._cursor(rows[-1:], is_forward=True) if has_next else None,
@@ -119,7 +142,3 @@ class KeysetList:
 
     def _cursor(self, edge: Sequence[Row], *, is_forward: bool) -> str | None:
         return encode_cursor(self.name, Position(is_forward, edge[0][0], edge[0][1])) if edge else None
-
-
-def _parameter(name: str) -> BindParameter[Any]:
-    return bindparam(name)

@@ -25,7 +25,7 @@ FILE_LIST = KeysetList.build(
     ),
     files.c.created_at,
     files.c.id,
-    descending=True,
+    is_descending=True,
 )
 
 

@@ -1,7 +1,8 @@
-"""The lifecycle table as database rules: checks and triggers generated from `domain.lifecycle`.
+"""The lifecycle table as database rules: checks and a trigger generated from `domain.lifecycle`.
 
-Checks refuse a row that cannot exist; triggers refuse a change that cannot happen, also by raw SQL from a shell. Only statuses
-and column names go into the text, so there is nothing to escape.
+Checks refuse a row that cannot exist; the trigger refuses a change that cannot happen, also by raw SQL. Only statuses and
+column names go into the text, so there is nothing to escape. Comparisons are spelled out with OR and CASE, for SQLite fills a
+temporary table for each IN list each time, which made storing a prediction twice as dear.
 """
 
 from __future__ import annotations
@@ -10,47 +11,59 @@ from collections.abc import Iterable, Mapping
 
 from replicate_server.domain.lifecycle import ACTIVE, TERMINAL, TRANSITIONS, Status
 
-OUTCOME_COLUMNS = ("status", "output", "error", "logs", "metrics", "started_at", "completed_at")
-"""What is final about an ended prediction."""
-
-
-def quoted(statuses: Iterable[Status]) -> str:
-    """Statuses as a SQL list, in the order of the lifecycle."""
-    chosen = set(statuses)
-    return "(" + ", ".join(f"'{status.value}'" for status in Status if status in chosen) + ")"
-
+TRIGGER_NAME = "predictions_life"
 
 AFTER_PROCESSING = TRANSITIONS[Status.PROCESSING] & TERMINAL
 """How a prediction ends whose code ran."""
 BEFORE_PROCESSING = TRANSITIONS[Status.STARTING] & TERMINAL
 """How a prediction ends whose code never ran."""
 
+
+def is_one_of(column: str, statuses: Iterable[Status]) -> str:
+    """The condition that a column has one of some statuses, in the order of the lifecycle."""
+    chosen = set(statuses)
+    return "(" + " OR ".join(f"{column} = '{status.value}'" for status in Status if status in chosen) + ")"
+
+
+def shape_of(status: Status) -> str:
+    """What is set in a row of a status.
+
+    ``started_at`` is set exactly when the prediction passed through processing. Code runs only under a claim, and an ended
+    prediction has none.
+    """
+    conditions = ["completed_at IS NOT NULL" if status in TERMINAL else "completed_at IS NULL"]
+    can_have_run = status is Status.PROCESSING or status in AFTER_PROCESSING
+    can_have_never_run = status is Status.STARTING or status in BEFORE_PROCESSING
+    if not can_have_run:
+        conditions.append("started_at IS NULL")
+    if not can_have_never_run:
+        conditions.append("started_at IS NOT NULL")
+    if status is Status.PROCESSING:
+        conditions.append("claim_holder IS NOT NULL")
+    if status in TERMINAL:
+        conditions.append("claim_holder IS NULL")
+    return " AND ".join(conditions)
+
+
 CHECKS: Mapping[str, str] = {
-    "status": f"status IN {quoted(Status)}",
-    "completed": f"(status IN {quoted(TERMINAL)}) = (completed_at IS NOT NULL)",
-    "started": f"started_at IS NOT NULL OR status IN {quoted({Status.STARTING} | BEFORE_PROCESSING)}",
-    "not_started": f"started_at IS NULL OR status IN {quoted({Status.PROCESSING} | AFTER_PROCESSING)}",
-    "claim_whole": "(claim_holder IS NULL) = (claim_instance_id IS NULL) AND (claim_holder IS NULL) = (claim_expires_at IS NULL)",
-    "claim_active": f"claim_holder IS NULL OR status IN {quoted(ACTIVE)}",
-    "processing_claimed": "status <> 'processing' OR claim_holder IS NOT NULL",
-    "attempt": "attempt >= 0 AND claim_token >= 0",
+    "life": "CASE status " + " ".join(f"WHEN '{status.value}' THEN {shape_of(status)}" for status in Status) + " ELSE FALSE END",
+    "claim": "(claim_holder IS NULL) = (claim_instance_id IS NULL) AND (claim_holder IS NULL) = (claim_expires_at IS NULL)",
+    "counts": "attempt >= 0 AND claim_token >= 0",
     "webhook": "(webhook_url IS NULL) = (webhook_events IS NULL)",
 }
-"""Name → condition that every stored prediction meets. A set ``started_at`` means that it passed through processing."""
+"""Name → condition that every stored prediction meets."""
 
 
 def allowed_change() -> str:
     """The condition under which one UPDATE may change a status.
 
     An outcome that arrives together with the start is one UPDATE ``starting → succeeded`` that sets ``started_at``: it passed
-    through processing without stopping there. The check ``started`` refuses it without ``started_at``.
+    through processing without stopping there. The check ``life`` refuses it without ``started_at``.
     """
-    direct = (f"(OLD.status = '{status.value}' AND NEW.status IN {quoted(TRANSITIONS[status])})" for status in ACTIVE_IN_ORDER)
-    passing = f"(OLD.status = 'starting' AND NEW.started_at IS NOT NULL AND NEW.status IN {quoted(AFTER_PROCESSING)})"
-    return " OR ".join((*direct, passing))
-
-
-ACTIVE_IN_ORDER = tuple(status for status in Status if status in ACTIVE)
+    following = {status: TRANSITIONS[status] for status in Status if status in ACTIVE}
+    following[Status.STARTING] |= AFTER_PROCESSING
+    cases = (f"WHEN '{status.value}' THEN {is_one_of('NEW.status', targets)}" for status, targets in following.items())
+    return f"CASE OLD.status {' '.join(cases)} ELSE FALSE END"
 
 
 def changed_outcome(distinct: str) -> str:
@@ -61,40 +74,42 @@ def changed_outcome(distinct: str) -> str:
     Args:
         distinct: The dialect's null-safe "differs" operator.
     """
-    changed = {column: f"NEW.{column} {distinct} OLD.{column}" for column in OUTCOME_COLUMNS}
-    removable = " OR ".join(changed[column] for column in ("output", "error", "logs", "metrics"))
+
+    def changed(*columns: str) -> str:
+        return " OR ".join(f"NEW.{column} {distinct} OLD.{column}" for column in columns)
+
     removed = "NEW.data_removed AND NEW.output IS NULL AND NEW.error IS NULL AND NEW.logs = '' AND NEW.metrics = '{}'"
-    fixed = " OR ".join(changed[column] for column in ("status", "started_at", "completed_at"))
+    fixed, removable = changed("started_at", "completed_at"), changed("output", "error", "logs", "metrics")
     return f"OLD.completed_at IS NOT NULL AND ({fixed} OR (({removable}) AND NOT ({removed})))"
 
 
-def rules(distinct: str) -> Mapping[str, tuple[str, str]]:
-    """Trigger name → (condition that is refused, what to say)."""
+def refusals(distinct: str) -> Mapping[str, str]:
+    """What to say → the condition of an UPDATE that is refused with it."""
     return {
-        "predictions_transition": (
-            f"OLD.status <> NEW.status AND NOT ({allowed_change()})",
-            "a prediction cannot make this change of status",
-        ),
-        "predictions_outcome": (changed_outcome(distinct), "the outcome of a prediction never changes"),
-        "predictions_token": ("NEW.claim_token < OLD.claim_token", "a claim token never decreases"),
+        "a prediction cannot make this change of status": f"OLD.status <> NEW.status AND NOT {allowed_change()}",
+        "the outcome of a prediction never changes": changed_outcome(distinct),
+        "a claim token never decreases": "NEW.claim_token < OLD.claim_token",
     }
 
 
-def sqlite_triggers() -> Mapping[str, str]:
-    """Trigger name → ``CREATE TRIGGER`` statement for SQLite."""
-    return {
-        name: f"CREATE TRIGGER {name} BEFORE UPDATE ON predictions WHEN {condition} BEGIN SELECT RAISE(ABORT, '{message}'); END"
-        for name, (condition, message) in rules("IS NOT").items()
-    }
+def sqlite_trigger() -> str:
+    """The trigger for SQLite. One trigger with one condition: each further trigger costs every update another program."""
+    conditions = refusals("IS NOT")
+    condition = " OR ".join(f"({one})" for one in conditions.values())
+    body = " ".join(f"SELECT RAISE(ABORT, '{message}') WHERE {one};" for message, one in conditions.items())
+    return f"CREATE TRIGGER {TRIGGER_NAME} BEFORE UPDATE ON predictions WHEN {condition} BEGIN {body} END"
 
 
-def postgresql_triggers() -> Mapping[str, str]:
-    """Trigger name → its function and trigger for PostgreSQL, as one script."""
-    return {
-        name: (
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation'; END $$;\n"
-            f"CREATE TRIGGER {name} BEFORE UPDATE ON predictions FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION {name}()"
-        )
-        for name, (condition, message) in rules("IS DISTINCT FROM").items()
-    }
+def postgresql_trigger() -> str:
+    """The same for PostgreSQL: its function and the trigger, as one script."""
+    conditions = refusals("IS DISTINCT FROM")
+    condition = " OR ".join(f"({one})" for one in conditions.values())
+    body = " ".join(
+        f"IF {one} THEN RAISE EXCEPTION '{message}' USING ERRCODE = 'integrity_constraint_violation'; END IF;"
+        for message, one in conditions.items()
+    )
+    return (
+        f"CREATE FUNCTION {TRIGGER_NAME}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {body} RETURN NEW; END $$;\n"
+        f"CREATE TRIGGER {TRIGGER_NAME} BEFORE UPDATE ON predictions FOR EACH ROW WHEN ({condition}) "
+        f"EXECUTE FUNCTION {TRIGGER_NAME}()"
+    )

@@ -25,7 +25,7 @@ class SchemaUnknown(Exception):
     """The database was written by a newer release than this one."""
 
 
-def open_store(path: Path | str, *, clock: Clock, exclusive: bool = True) -> SqlStore:
+def open_store(path: Path | str, clock: Clock, *, exclusive: bool = True) -> SqlStore:
     """Open the SQLite store in a file, creating or migrating it first.
 
     Blocks for a few milliseconds, at the first start for some tenths of a second. The store serves the event loop that calls it.
@@ -36,17 +36,22 @@ def open_store(path: Path | str, *, clock: Clock, exclusive: bool = True) -> Sql
         exclusive: Refuse to share the file. A server must; a tool that runs beside it must not.
 
     Raises:
-        StoreInUse: If another server has it open.
+        StoreInUse: If another server has it open, or if a tool would have to migrate it under a running server.
         SchemaUnknown: If it was written by a newer release.
     """
-    file = Path(path)
-    database = SqliteDatabase(file)
+    database = SqliteDatabase(Path(path))
     database.create_file()
-    release = take_lock(file.with_name(file.name + ".lock"), clock) if exclusive else _nothing
+    lock_path = database.path.with_name(database.path.name + ".lock")
+    release = take_lock(lock_path, clock) if exclusive else _nothing
     try:
         connection = database.connect_writer()
         try:
-            migrate(connection)
+            if not is_current(connection):
+                release_after = _nothing if exclusive else take_lock(lock_path, clock)
+                try:
+                    migrate(connection)
+                finally:
+                    release_after()
         finally:
             connection.close()
         return SqlStore(database, release)
@@ -81,19 +86,22 @@ def take_lock(path: Path, clock: Clock) -> Callable[[], None]:
     return release
 
 
-def migrate(connection: SqliteConnection) -> None:
-    """Bring the schema to the newest revision.
+def is_current(connection: SqliteConnection) -> bool:
+    """Whether the schema is the newest one.
 
     Raises:
         SchemaUnknown: If it has a revision that this release does not know.
     """
     revision = current_revision(connection)
-    if revision == REVISIONS[-1]:
-        return
     if revision is not None and revision not in REVISIONS:
         raise SchemaUnknown(
             f"the database has schema {revision}, this release knows up to {REVISIONS[-1]}: install the release that wrote it"
         )
+    return revision == REVISIONS[-1]
+
+
+def migrate(connection: SqliteConnection) -> None:
+    """Bring the schema to the newest revision."""
     from replicate_server.store.migrations.upgrade import upgrade
 
     upgrade(connection.raw)

@@ -62,7 +62,7 @@ def prediction_parameters(prediction: Prediction) -> dict[str, Any]:
         "stream_token": prediction.stream_token,
         "webhook_url": webhook.url if webhook else None,
         "webhook_events": " ".join(sorted(webhook.events)) if webhook else None,
-        "size_bytes": len(input_text) + len(output_text or "") + len(prediction.logs),
+        "text_length": len(input_text) + len(output_text or "") + len(prediction.logs),
         "metrics": json_text(prediction.metrics),
         "error": prediction.error,
         "input": input_text,
@@ -78,7 +78,7 @@ def build_prediction(row: Row) -> Prediction:
         created_at, started_at, completed_at, deadline_at, cancel_requested_at,
         claim_holder, claim_instance_id, claim_token, claim_expires_at,
         attempt, is_file_stream, data_removed, stream_token, webhook_url, webhook_events,
-        _size_bytes, metrics, error, input_text, output, logs,
+        _text_length, metrics, error, input_text, output, logs,
     ) = row  # fmt: skip
     return Prediction(
         id=prediction_id,

@@ -81,7 +81,7 @@ _OUTCOME: dict[str, Any] = {
     "logs": bindparam("outcome_logs"),
     "metrics": bindparam("outcome_metrics"),
     "started_at": func.coalesce(bindparam("outcome_started_at"), _row.started_at),
-    "size_bytes": _row.size_bytes + bindparam("outcome_size_bytes"),
+    "text_length": _row.text_length + bindparam("outcome_length"),
 }
 
 # Exactly once: it ends the claim that it needs.
@@ -105,7 +105,7 @@ PREDICTION = Statement(SELECT_PREDICTION.where(_row.id == bindparam("prediction_
 
 # Finds nothing when reading it would take long; then a reader thread reads it whole.
 SMALL_PREDICTION = Statement(
-    SELECT_PREDICTION.where(_row.id == bindparam("prediction_id"), _row.size_bytes <= bindparam("size_bytes_max"))
+    SELECT_PREDICTION.where(_row.id == bindparam("prediction_id"), _row.text_length <= bindparam("length_max"))
 )
 
 PREDICTION_BY_STREAM = Statement(SELECT_PREDICTION.where(_row.stream_token == bindparam("stream_token")))
@@ -203,11 +203,9 @@ QUEUES = Statement(_queues())
 def _list(name: str, source: ColumnElement[bool]) -> KeysetList:
     query = select(_row.created_at, _row.id, *predictions.columns).where(
         _row.account_id == bindparam("account_id"),
-        _row.created_at >= bindparam("created_after"),
-        _row.created_at < bindparam("created_before"),
         source,
     )
-    return KeysetList.build(name, query, _row.created_at, _row.id, descending=True)
+    return KeysetList.build(name, query, _row.created_at, _row.id, is_descending=True)
 
 
 ALL_PREDICTIONS = _list("predictions", true())

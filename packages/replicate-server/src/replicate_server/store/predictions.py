@@ -11,7 +11,7 @@ from replicate_server.domain.records import Event, Page, Prediction
 from replicate_server.ports.store import NOTHING, ClaimRef, Consequences, Outcome, PredictionFilter, VersionQueue
 from replicate_server.store import prediction_statements as sql
 from replicate_server.store import prediction_writes as writes
-from replicate_server.store.cursors import KEY_MAX, KeysetList, parse_cursor
+from replicate_server.store.cursors import EVERYTHING, KeysetList, Range, parse_cursor
 from replicate_server.store.folding import fold_events
 from replicate_server.store.prediction_rows import build_event, build_prediction
 from replicate_server.store.readers import Readers
@@ -19,8 +19,8 @@ from replicate_server.store.statements import Connection, Row, Statement
 from replicate_server.store.values import json_value, micros, moment
 from replicate_server.store.writer import Writer
 
-INLINE_SIZE_BYTES_MAX: Final = 64 * 1024
-"""A prediction up to this size is read on the event loop: decoding 64 KiB of JSON takes about 100 µs."""
+INLINE_LENGTH_MAX: Final = 64 * 1024
+"""A prediction of up to so many characters is read on the event loop: decoding 64 KiB of JSON takes about 100 µs."""
 
 
 class SqlPredictions:
@@ -36,7 +36,7 @@ class SqlPredictions:
 
     async def prediction(self, prediction_id: PredictionId) -> Prediction | None:
         """See the port. Small ones that need no folding are read in place."""
-        small = {"prediction_id": prediction_id, "size_bytes_max": INLINE_SIZE_BYTES_MAX}
+        small = {"prediction_id": prediction_id, "length_max": INLINE_LENGTH_MAX}
         row = self._readers.point(lambda connection: connection.one(sql.SMALL_PREDICTION, small))
         found = build_prediction(row) if row else None
         if found is not None and not _may_have_events(found):
@@ -47,14 +47,13 @@ class SqlPredictions:
         """See the port."""
         listing = _listing(filters.source)
         position = parse_cursor(listing.name, cursor) if cursor is not None else None
-        parameters = {
-            "account_id": filters.account_id,
-            "created_after": micros(filters.created_after) if filters.created_after else 0,
-            "created_before": micros(filters.created_before) if filters.created_before else KEY_MAX,
-            "source": filters.source,
-        }
+        parameters = {"account_id": filters.account_id, "source": filters.source}
+        keys = Range(
+            micros(filters.created_after) if filters.created_after is not None else EVERYTHING.first,
+            micros(filters.created_before) if filters.created_before is not None else EVERYTHING.end,
+        )
         return await self._readers.run(
-            lambda connection: listing.page(connection, parameters, build_prediction, position=position, limit=limit)
+            lambda connection: listing.page(connection, parameters, build_prediction, position=position, limit=limit, keys=keys)
         )
 
     async def claim_predictions(

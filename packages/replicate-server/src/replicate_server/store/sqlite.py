@@ -30,7 +30,7 @@ class _Dialect(SQLiteDialect):
     supports_statement_cache = True
 
 
-DIALECT: Final = _Dialect(paramstyle="named")
+DIALECT: Final = _Dialect(paramstyle="qmark")
 
 BUSY_TIMEOUT_SECONDS: Final = 5.0
 CHECKPOINT_PAGES: Final = 4000
@@ -113,21 +113,24 @@ class SqliteConnection:
 
     def change(self, statement: Statement, parameters: Parameters) -> int:
         """Execute; returns how many rows it changed."""
-        return self._raw.execute(statement.text(DIALECT), parameters).rowcount
+        text, arguments = statement.compiled(DIALECT)
+        return self._raw.execute(text, arguments(parameters)).rowcount
 
     def change_many(self, statement: Statement, parameters: Sequence[Parameters]) -> None:
         """Execute once for each, in order."""
-        self._raw.executemany(statement.text(DIALECT), parameters)
+        text, arguments = statement.compiled(DIALECT)
+        self._raw.executemany(text, map(arguments, parameters))
 
     def one(self, statement: Statement, parameters: Parameters) -> Row | None:
         """The first row."""
         # Taking all rows resets the statement; an unfinished one would keep an old snapshot open and its log from being reused.
-        rows = self._raw.execute(statement.text(DIALECT), parameters).fetchall()
+        rows = self.all(statement, parameters)
         return rows[0] if rows else None
 
     def all(self, statement: Statement, parameters: Parameters) -> list[Row]:
         """Every row."""
-        return self._raw.execute(statement.text(DIALECT), parameters).fetchall()
+        text, arguments = statement.compiled(DIALECT)
+        return self._raw.execute(text, arguments(parameters)).fetchall()
 
     def close(self) -> None:
         """Release it; the last one to close writes the log back into the database file."""

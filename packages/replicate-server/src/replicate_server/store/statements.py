@@ -1,15 +1,17 @@
 """Statements compiled once, and the connection they run on.
 
 A `Statement` is a SQLAlchemy Core construct whose text is made once per dialect and then executed through the driver's own cursor
-with named parameters: executing through SQLAlchemy's engine costs several times what SQLite needs for the row itself.
+with positional parameters: executing through SQLAlchemy's engine costs several times what SQLite needs for the row itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy import ClauseElement, ColumnElement, Dialect, literal_column
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from replicate_server.domain.lifecycle import Status
 
@@ -25,27 +27,43 @@ def constant(value: Status | str) -> ColumnElement[str]:
     return literal_column(f"'{text}'")
 
 
+class Compiled(NamedTuple):
+    """A statement as a driver takes it."""
+
+    text: str
+    arguments: Callable[[Parameters], Row]
+    """Puts named parameters into the order of the text's marks: a driver binds a tuple in half the time of a mapping."""
+
+
 class Statement:
     """A Core construct, compiled on first use. Every value in it is a named parameter that each execution must give."""
 
     def __init__(self, construct: ClauseElement) -> None:
         self._construct = construct
-        self._texts: dict[str, str] = {}
+        self._compiled: dict[str, Compiled] = {}
 
-    def text(self, dialect: Dialect) -> str:
-        """The SQL text for a dialect."""
-        text = self._texts.get(dialect.name)
-        if text is None:
-            text = self._texts[dialect.name] = self._compile(dialect)
-        return text
+    def compiled(self, dialect: Dialect) -> Compiled:
+        """The statement for a dialect with positional parameters."""
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = self._compile(dialect)
+        return compiled
 
-    def _compile(self, dialect: Dialect) -> str:
+    def _compile(self, dialect: Dialect) -> Compiled:
         compiled = self._construct.compile(dialect=dialect)
-        for bind in getattr(compiled, "binds", {}).values():
+        if not isinstance(compiled, SQLCompiler):
+            raise TypeError(f"not a statement with parameters: {self._construct!r}")
+        for bind in compiled.binds.values():
             # A value fixed at build time would be lost, because only the text is kept.
             if not bind.required:
                 raise ValueError(f"parameter {bind.key!r} has a fixed value; use constant() or bindparam()")
-        return str(compiled)
+        return Compiled(str(compiled), _picker(tuple(compiled.positiontup or ())))
+
+
+def _picker(names: Sequence[str]) -> Callable[[Parameters], Row]:
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda parameters: tuple(parameters[name] for name in names)
 
 
 class Connection(Protocol):

@@ -7,6 +7,7 @@ the port scans predictions. The rules of a prediction's life come from `lifecycl
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -19,12 +20,13 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    event,
     func,
     literal_column,
     text,
 )
 
-from replicate_server.store.lifecycle_rules import CHECKS
+from replicate_server.store.lifecycle_rules import CHECKS, postgresql_trigger, sqlite_trigger
 
 metadata = MetaData(
     naming_convention={
@@ -70,8 +72,8 @@ predictions = Table(
     Column("stream_token", Text),
     Column("webhook_url", Text),
     Column("webhook_events", Text),
-    # Bytes of input, output and logs, so that a reader knows beforehand whether reading them is quick.
-    Column("size_bytes", BigInteger, nullable=False),
+    # Characters of input, output and logs, so that a reader knows beforehand whether reading them is quick.
+    Column("text_length", BigInteger, nullable=False),
     Column("metrics", Text, nullable=False),
     Column("error", Text),
     Column("input", Text, nullable=False),
@@ -88,6 +90,10 @@ predictions = Table(
     partial_index("ix_predictions_deadline", "deadline_at", where="deadline_at IS NOT NULL AND completed_at IS NULL"),
     partial_index("ux_predictions_stream", "stream_token", where="stream_token IS NOT NULL", unique=True),
 )
+
+for _dialect, _trigger in (("sqlite", sqlite_trigger()), ("postgresql", postgresql_trigger())):
+    _ddl = DDL(_trigger)  # type: ignore[no-untyped-call]
+    event.listen(predictions, "after_create", _ddl.execute_if(dialect=_dialect))
 
 events = Table(
     "events",

@@ -13,9 +13,8 @@ import logging
 import queue
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, ClassVar, Final, Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from replicate_server.ports.store import StorageUnavailable
 from replicate_server.store.statements import Connection, Database
@@ -25,9 +24,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH_MAX: Final = 1000
-"""Operations of one commit: bounds how long the first waits for the last, and the memory of the log."""
-QUEUED_MAX: Final = 10_000
-"""Operations waiting; then new work is refused. What continues or ends accepted work is always taken."""
+"""Operations of one commit, up to one turn of the loop more: bounds how long the first waits for the last."""
+WAITING_MAX: Final = 10_000
+"""Operations not yet on disk; then new work is refused. What continues or ends accepted work is always taken."""
 
 
 class Operation(Generic[T]):
@@ -46,15 +45,13 @@ class Operation(Generic[T]):
         return [operation.apply(connection) for operation in operations]
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
+class _Submission(NamedTuple):
     operation: Operation[Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
 
 
-@dataclass(frozen=True, slots=True)
-class _Settled:
+class _Settled(NamedTuple):
     future: asyncio.Future[Any]
     result: Any = None
     error: Exception | None = None
@@ -65,7 +62,10 @@ class Writer:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: queue.SimpleQueue[_Submission | None] = queue.SimpleQueue()
+        self._gathered: list[_Submission] = []
+        self._gathering_loop: asyncio.AbstractEventLoop | None = None
+        self._queue: queue.SimpleQueue[list[_Submission] | None] = queue.SimpleQueue()
+        self._waiting_count = 0
         self._is_closed = False
         self._connection: Connection | None = database.connect_writer()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -80,19 +80,32 @@ class Writer:
         """
         if self._is_closed:
             raise StorageUnavailable("the store is closed")
-        if operation.is_new_work and self._queue.qsize() >= QUEUED_MAX:
+        if operation.is_new_work and self._waiting_count >= WAITING_MAX:
             raise StorageUnavailable("too much is waiting to be written")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Submission(operation, future, loop))
+        self._gathered.append(_Submission(operation, future, loop))
+        self._waiting_count += 1
+        if self._gathering_loop is not loop:
+            # Handed over once this turn of the loop is done: coroutines that one commit woke write again in one turn, and a
+            # thread woken by the first of them would spend a flush on it alone.
+            self._gathering_loop = loop
+            loop.call_soon(self._hand_over)
         return await future
 
     async def close(self) -> None:
         """Write what was submitted, then end the thread and close the connection. Calling it again is fine."""
         if not self._is_closed:
             self._is_closed = True
+            self._hand_over()
             self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _hand_over(self) -> None:
+        self._gathering_loop = None
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._queue.put(gathered)
 
     def _run(self) -> None:
         is_open = True
@@ -104,15 +117,15 @@ class Writer:
             self._connection.close()
 
     def _take(self) -> tuple[list[_Submission], bool]:
-        """Wait for a submission, then take what has gathered behind it. False at the end."""
-        submission = self._queue.get()
+        """Wait for submissions, then take what has gathered behind them. False at the end."""
+        gathered = self._queue.get()
         batch: list[_Submission] = []
-        while submission is not None:
-            batch.append(submission)
-            if len(batch) == BATCH_MAX:
+        while gathered is not None:
+            batch += gathered
+            if len(batch) >= BATCH_MAX:
                 return batch, True
             try:
-                submission = self._queue.get_nowait()
+                gathered = self._queue.get_nowait()
             except queue.Empty:
                 return batch, True
         return batch, False
@@ -200,21 +213,21 @@ class Writer:
             loops.setdefault(submission.loop, []).append(outcome)
         for loop, outcomes in loops.items():
             try:
-                loop.call_soon_threadsafe(_resolve, outcomes)
+                loop.call_soon_threadsafe(self._resolve, outcomes)
             except RuntimeError:
                 logger.warning("a loop closed before %d of its writes returned; they are on disk", len(outcomes))
+
+    def _resolve(self, outcomes: Sequence[_Settled]) -> None:
+        self._waiting_count -= len(outcomes)
+        for outcome in outcomes:
+            # A cancelled awaiter is no longer interested; its write was made all the same.
+            if outcome.future.done():
+                continue
+            if outcome.error is None:
+                outcome.future.set_result(outcome.result)
+            else:
+                outcome.future.set_exception(outcome.error)
 
 
 def _kind(operation: Operation[Any]) -> type[Operation[Any]]:
     return type(operation)
-
-
-def _resolve(outcomes: Sequence[_Settled]) -> None:
-    for outcome in outcomes:
-        # A cancelled awaiter is no longer interested; its write was made all the same.
-        if outcome.future.done():
-            continue
-        if outcome.error is None:
-            outcome.future.set_result(outcome.result)
-        else:
-            outcome.future.set_exception(outcome.error)

@@ -16,20 +16,25 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TRIGGERS = (
-    "CREATE TRIGGER predictions_transition BEFORE UPDATE ON predictions WHEN OLD.status <> NEW.status AND NOT "
-    "((OLD.status = 'starting' AND NEW.status IN ('processing', 'failed', 'canceled', 'aborted')) OR "
-    "(OLD.status = 'processing' AND NEW.status IN ('starting', 'succeeded', 'failed', 'canceled')) OR "
-    "(OLD.status = 'starting' AND NEW.started_at IS NOT NULL AND NEW.status IN ('succeeded', 'failed', "
-    "'canceled'))) BEGIN SELECT RAISE(ABORT, 'a prediction cannot make this change of status'); END",
-    "CREATE TRIGGER predictions_outcome BEFORE UPDATE ON predictions WHEN OLD.completed_at IS NOT NULL AND "
-    "(NEW.status IS NOT OLD.status OR NEW.started_at IS NOT OLD.started_at OR NEW.completed_at IS NOT "
+TRIGGER = (
+    "CREATE TRIGGER predictions_life BEFORE UPDATE ON predictions WHEN (OLD.status <> NEW.status AND NOT CASE "
+    "OLD.status WHEN 'starting' THEN (NEW.status = 'processing' OR NEW.status = 'succeeded' OR NEW.status = "
+    "'failed' OR NEW.status = 'canceled' OR NEW.status = 'aborted') WHEN 'processing' THEN (NEW.status = "
+    "'starting' OR NEW.status = 'succeeded' OR NEW.status = 'failed' OR NEW.status = 'canceled') ELSE FALSE "
+    "END) OR (OLD.completed_at IS NOT NULL AND (NEW.started_at IS NOT OLD.started_at OR NEW.completed_at IS "
+    "NOT OLD.completed_at OR ((NEW.output IS NOT OLD.output OR NEW.error IS NOT OLD.error OR NEW.logs IS NOT "
+    "OLD.logs OR NEW.metrics IS NOT OLD.metrics) AND NOT (NEW.data_removed AND NEW.output IS NULL AND "
+    "NEW.error IS NULL AND NEW.logs = '' AND NEW.metrics = '{}')))) OR (NEW.claim_token < OLD.claim_token) "
+    "BEGIN SELECT RAISE(ABORT, 'a prediction cannot make this change of status') WHERE OLD.status <> "
+    "NEW.status AND NOT CASE OLD.status WHEN 'starting' THEN (NEW.status = 'processing' OR NEW.status = "
+    "'succeeded' OR NEW.status = 'failed' OR NEW.status = 'canceled' OR NEW.status = 'aborted') WHEN "
+    "'processing' THEN (NEW.status = 'starting' OR NEW.status = 'succeeded' OR NEW.status = 'failed' OR "
+    "NEW.status = 'canceled') ELSE FALSE END; SELECT RAISE(ABORT, 'the outcome of a prediction never changes')"
+    " WHERE OLD.completed_at IS NOT NULL AND (NEW.started_at IS NOT OLD.started_at OR NEW.completed_at IS NOT "
     "OLD.completed_at OR ((NEW.output IS NOT OLD.output OR NEW.error IS NOT OLD.error OR NEW.logs IS NOT "
     "OLD.logs OR NEW.metrics IS NOT OLD.metrics) AND NOT (NEW.data_removed AND NEW.output IS NULL AND "
-    "NEW.error IS NULL AND NEW.logs = '' AND NEW.metrics = '{}'))) BEGIN SELECT RAISE(ABORT, 'the outcome of a"
-    " prediction never changes'); END",
-    "CREATE TRIGGER predictions_token BEFORE UPDATE ON predictions WHEN NEW.claim_token < OLD.claim_token "
-    "BEGIN SELECT RAISE(ABORT, 'a claim token never decreases'); END",
+    "NEW.error IS NULL AND NEW.logs = '' AND NEW.metrics = '{}'))); SELECT RAISE(ABORT, 'a claim token never "
+    "decreases') WHERE NEW.claim_token < OLD.claim_token; END"
 )
 
 
@@ -46,8 +51,7 @@ def upgrade() -> None:
     create_webhook_messages()
     create_webhook_secrets()
     create_versions()
-    for trigger in TRIGGERS:
-        op.execute(trigger)
+    op.execute(TRIGGER)
 
 
 def only(condition: str) -> dict[str, Any]:
@@ -175,38 +179,27 @@ def create_predictions() -> None:
         sa.Column("stream_token", sa.Text(), nullable=True),
         sa.Column("webhook_url", sa.Text(), nullable=True),
         sa.Column("webhook_events", sa.Text(), nullable=True),
-        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("text_length", sa.BigInteger(), nullable=False),
         sa.Column("metrics", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("input", sa.Text(), nullable=False),
         sa.Column("output", sa.Text(), nullable=True),
         sa.Column("logs", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "(status IN ('succeeded', 'failed', 'canceled', 'aborted')) = (completed_at IS NOT NULL)",
-            name=op.f("ck_predictions_completed"),
-        ),
-        sa.CheckConstraint(
-            "claim_holder IS NULL OR status IN ('starting', 'processing')", name=op.f("ck_predictions_claim_active")
-        ),
-        sa.CheckConstraint(
-            "started_at IS NOT NULL OR status IN ('starting', 'failed', 'canceled', 'aborted')",
-            name=op.f("ck_predictions_started"),
-        ),
-        sa.CheckConstraint(
-            "started_at IS NULL OR status IN ('processing', 'succeeded', 'failed', 'canceled')",
-            name=op.f("ck_predictions_not_started"),
-        ),
-        sa.CheckConstraint("status <> 'processing' OR claim_holder IS NOT NULL", name=op.f("ck_predictions_processing_claimed")),
-        sa.CheckConstraint(
-            "status IN ('starting', 'processing', 'succeeded', 'failed', 'canceled', 'aborted')",
-            name=op.f("ck_predictions_status"),
+            "CASE status WHEN 'starting' THEN completed_at IS NULL AND started_at IS NULL WHEN 'processing' THEN "
+            "completed_at IS NULL AND started_at IS NOT NULL AND claim_holder IS NOT NULL WHEN 'succeeded' THEN "
+            "completed_at IS NOT NULL AND started_at IS NOT NULL AND claim_holder IS NULL WHEN 'failed' THEN "
+            "completed_at IS NOT NULL AND claim_holder IS NULL WHEN 'canceled' THEN completed_at IS NOT NULL AND "
+            "claim_holder IS NULL WHEN 'aborted' THEN completed_at IS NOT NULL AND started_at IS NULL AND claim_holder"
+            " IS NULL ELSE FALSE END",
+            name=op.f("ck_predictions_life"),
         ),
         sa.CheckConstraint(
             "(claim_holder IS NULL) = (claim_instance_id IS NULL) AND (claim_holder IS NULL) = (claim_expires_at IS NULL)",
-            name=op.f("ck_predictions_claim_whole"),
+            name=op.f("ck_predictions_claim"),
         ),
+        sa.CheckConstraint("attempt >= 0 AND claim_token >= 0", name=op.f("ck_predictions_counts")),
         sa.CheckConstraint("(webhook_url IS NULL) = (webhook_events IS NULL)", name=op.f("ck_predictions_webhook")),
-        sa.CheckConstraint("attempt >= 0 AND claim_token >= 0", name=op.f("ck_predictions_attempt")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_predictions")),
     )
 
