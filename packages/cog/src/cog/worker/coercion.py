@@ -1,7 +1,7 @@
 """Turning the JSON values of an input into what the runner's annotations promise.
 
-The platform validated them already; here only types JSON lacks are made (paths, files, secrets, floats). What to do is decided once,
-at set-up, so that a prediction with plain inputs pays for a dictionary look-up.
+The platform validated them already; here only types JSON lacks are made (paths, files, secrets, floats). What to do is decided
+once, at set-up, so that a prediction with plain inputs pays for a dictionary look-up.
 """
 
 from __future__ import annotations
@@ -68,7 +68,11 @@ def converter_for(members: List[Any]) -> Optional[Convert]:
 
 
 def _to_path_if_present(value: Any) -> Any:
-    return _to_path(value) if isinstance(value, str) and pathlib.Path(value).is_absolute() and pathlib.Path(value).exists() else value
+    return (
+        _to_path(value)
+        if isinstance(value, str) and pathlib.Path(value).is_absolute() and pathlib.Path(value).exists()
+        else value
+    )
 
 
 def _list_converter(item: Any) -> Optional[Convert]:

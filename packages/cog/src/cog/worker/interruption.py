@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 SIGNAL = getattr(signal, "SIGRTMIN", signal.SIGUSR1) + (7 if hasattr(signal, "SIGRTMIN") else 0)
 """A real-time signal nobody uses by convention; models and their libraries do use SIGUSR1."""
 
+RETRY_DELAY_SECONDS = 0.01
+
 
 class Interruption:
     """The gate between cancel requests (any thread) and the model's code (the main thread)."""
@@ -58,7 +60,10 @@ class Interruption:
         if unraisable.exc_type is CancelationException and self._has_fired:
             self._has_fired = False
             self._armed = self._current
-            signal.pthread_kill(self._main_thread, SIGNAL)
+            # Not at once: an exception raised while this hook still runs would be discarded, too.
+            retry = threading.Timer(RETRY_DELAY_SECONDS, signal.pthread_kill, (self._main_thread, SIGNAL))
+            retry.daemon = True
+            retry.start()
             return
         self._previous_hook(unraisable)
 

@@ -1,8 +1,8 @@
 """The instance protocol: what a server and a worker say to each other.
 
 One JSON object a line (UTF-8, ended by a newline) over a Unix stream socket. Every message is a dataclass with a ``type`` tag;
-this module owns the messages, their encoding and decoding, and nothing else: no socket, no thread, no clock. It runs on
-CPython 3.9 and imports the standard library only, because it is loaded inside the model author's environment.
+this module owns the messages, their encoding and decoding, and nothing else: no socket, no thread, no clock. It runs on CPython
+3.9 and imports the standard library only, because it is loaded inside the model author's environment.
 
 Unknown fields are ignored and unknown types are refused, so that a newer peer may add fields but not change meaning.
 """

@@ -24,12 +24,15 @@ RANDOM_BYTES = 16
 
 # Lower-case Crockford base 32: no i, l, o, u, so that ids survive being read aloud.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+# Two characters at once: an id is made for every prediction.
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_PAIR_SHIFTS = tuple(range(120, -1, -10))
 
 
 def build_prediction_id(random: bytes) -> PredictionId:
     """Make a 26-character lower-case id from 16 random bytes (as the hosted service's: reference http-api §2.1)."""
     number = int.from_bytes(random[:RANDOM_BYTES], "big")
-    return PredictionId("".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)))
+    return PredictionId("".join([_PAIRS[(number >> shift) & 1023] for shift in _PAIR_SHIFTS]))
 
 
 def build_record_id(prefix: str, random: bytes) -> str:

@@ -1,1 +1,5 @@
-"""The event hub: wakes readers, waiters and webhooks when something was committed."""
+"""The event hub port inside one process."""
+
+from replicate_server.events.hub import LocalEventHub
+
+__all__ = ["LocalEventHub"]

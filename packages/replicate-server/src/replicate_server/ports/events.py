@@ -1,11 +1,12 @@
 """The event hub port: wakes whoever waits for a prediction. Wake-ups are hints; what is true is in the store.
 
-The hub keeps a short tail of recent events of running predictions so that readers that keep up need no query. A reader holds
-only a position: a stalled one costs a constant (promise S1).
+The hub keeps a short tail of recent events of running predictions so that readers that keep up need no query. A reader holds only
+a position: a stalled one costs a constant (promise S1).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -22,6 +23,20 @@ class EventHub(Protocol):
 
     def finished(self, prediction: Prediction) -> None:
         """This outcome is on disk, and so is the ``done`` event of a prediction that streams."""
+        ...
+
+    def expect_finished(self, prediction_id: PredictionId) -> asyncio.Future[Prediction | None]:
+        """A future of the terminal prediction, for one that cannot have ended yet. `wait_expected` ends the expectation."""
+        ...
+
+    async def wait_expected(
+        self, prediction_id: PredictionId, expected: asyncio.Future[Prediction | None], *, timeout_seconds: float
+    ) -> Prediction | None:
+        """Wait for what `expect_finished` returned; None at the time-out. Raises what `abandoned` was given."""
+        ...
+
+    def abandoned(self, prediction_id: PredictionId, error: Exception) -> None:
+        """This prediction could never be stored: whoever expects its end gets the error."""
         ...
 
     async def wait_finished(self, prediction_id: PredictionId, *, timeout_seconds: float) -> Prediction | None:

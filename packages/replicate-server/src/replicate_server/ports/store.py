@@ -367,6 +367,12 @@ class WebhookOutbox(Protocol):
         """An attempt failed; None gives up."""
         ...
 
+    async def postpone_messages(self, message_ids: Sequence[str], *, until: datetime) -> None:
+        """Move the due time of undelivered messages without counting an attempt: their receiver is busy, and others must not
+        wait behind them. In one transaction; unknown, delivered and given-up ids are ignored.
+        """
+        ...
+
 
 class Store(PredictionStore, ModelStore, AccountStore, FileStore, WebhookOutbox, Protocol):
     """Everything durable, behind one transaction log."""

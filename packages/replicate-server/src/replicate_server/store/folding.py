@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from replicate_server.domain.metrics import fold_metric
 from replicate_server.domain.records import Prediction
 
 
@@ -30,15 +31,3 @@ def fold_events(prediction: Prediction, entries: Iterable[tuple[str, Any]]) -> P
         elif kind == "metric":
             fold_metric(metrics, *data)
     return replace(prediction, output=outputs or None, logs="".join(logs), metrics=metrics)
-
-
-def fold_metric(metrics: dict[str, Any], name: str, value: Any, mode: str) -> None:
-    """Apply one measurement to the metrics so far; the value None removes the metric."""
-    if value is None:
-        metrics.pop(name, None)
-    elif mode == "increment":
-        metrics[name] = metrics.get(name, 0) + value
-    elif mode == "append":
-        metrics[name] = [*metrics.get(name, ()), value]
-    else:
-        metrics[name] = value

@@ -1,0 +1,94 @@
+"""The ASGI application: route, authenticate, handle, answer; every failure becomes one kind of error body.
+
+No middleware: the two hot routes pass through this file and their handler, nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from replicate_server.api.calls import ApiLimits, ApiServices, Call
+from replicate_server.api.problems import confess, refuse
+from replicate_server.api.routes import PROTECTED, PUBLIC
+from replicate_server.api.routing import Router
+from replicate_server.api.urls import Urls
+from replicate_server.domain.errors import MethodNotAllowed, NotFound, OperatingError, Unavailable
+from replicate_server.ports.store import StorageUnavailable
+
+__all__ = ["Api", "ApiLimits", "ApiServices", "build_app"]
+
+RETRY_AFTER_SECONDS = 5
+
+_UNAVAILABLE = "The server cannot use its storage at the moment. Try again."
+
+_log = logging.getLogger(__name__)
+
+
+class Api:
+    """The application. Stateless beside the services it was given."""
+
+    def __init__(self, services: ApiServices, urls: Urls, limits: ApiLimits) -> None:
+        self._services = services
+        self._urls = urls
+        self._limits = limits
+        self._router = Router(protected=PROTECTED, public=PUBLIC)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (or follow the server's start and stop)."""
+        if scope["type"] == "lifespan":
+            await _follow_lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._answer(scope, receive)
+            await answer(scope, receive, send)
+        except ClientDisconnect:
+            _log.debug("%s %s: the client left", scope["method"], scope["path"])
+
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
+        try:
+            return await self._handle(scope, receive)
+        except OperatingError as error:
+            return refuse(error)
+        except StorageUnavailable as error:
+            _log.warning("%s %s refused: the store is unavailable", scope["method"], scope["path"], exc_info=error)
+            return refuse(Unavailable(_UNAVAILABLE, headers={"Retry-After": str(RETRY_AFTER_SECONDS)}))
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary: a bug becomes a logged 500 and never a bare stack trace
+            return refuse(confess(error, method=scope["method"], path=scope["path"]))
+
+    async def _handle(self, scope: Scope, receive: Receive) -> ASGIApp:
+        match = self._router.match(scope["path"])
+        if match is None:
+            raise NotFound
+        target = match.target(scope["method"])
+        if target is None:
+            raise MethodNotAllowed(
+                f"{scope['method']} is not possible here; these are: {match.allowed}", headers={"Allow": match.allowed}
+            )
+        call = Call(scope, receive, services=self._services, urls=self._urls, limits=self._limits, parameters=match.parameters)
+        if not target.is_public:
+            await call.authenticate()
+        return await target.route.handler(call)
+
+
+def build_app(services: ApiServices, urls: Urls, limits: ApiLimits | None = None) -> Api:
+    """Assemble the application."""
+    return Api(services, urls, limits or ApiLimits())
+
+
+async def _follow_lifespan(receive: Receive, send: Send) -> None:
+    """Say yes to start and stop: the platform around the application starts and stops everything."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,206 @@
+"""Virtual environments of models: one for each lock, shared by every version that has the same one.
+
+Owns ``<data>/environments``. A virtual environment cannot be moved, so it is built where it stays: a file lock keeps two
+builders apart (also two servers), and a marker written last says that it is whole; without it the folder is what a crash left,
+and is built again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from replicate_server.engine.interpreters import Interpreter, InterpreterMissing, Interpreters
+from replicate_server.engine.requirements import environment_digest, is_locked, logical_lines, strip_provided
+from replicate_server.engine.uv import Uv, UvFailed
+from replicate_server.ports.engine import PackageBroken
+
+_MARKER = ".replicate-complete"
+LogSink = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A whole virtual environment."""
+
+    path: Path
+    interpreter: Interpreter
+
+    @property
+    def python(self) -> str:
+        """The interpreter to start."""
+        return str(self.path / "bin" / "python")
+
+
+class _Build:
+    """A build in progress, what it said so far, and those who want to read it."""
+
+    def __init__(self, build: Callable[[LogSink], Coroutine[Any, Any, Environment]]) -> None:
+        self._told: list[str] = []
+        self._listeners: list[LogSink] = []
+        self.task = asyncio.create_task(build(self._tell))
+
+    async def follow(self, log: LogSink) -> Environment:
+        """Read everything from its beginning, and wait for its end."""
+        for text in self._told:
+            log(text)
+        self._listeners.append(log)
+        try:
+            # Shielded: one caller that gives up must not end the build that others wait for.
+            return await asyncio.shield(self.task)
+        finally:
+            self._listeners.remove(log)
+
+    def _tell(self, text: str) -> None:
+        self._told.append(text)
+        for listener in tuple(self._listeners):
+            listener(text)
+
+
+@dataclass(slots=True)
+class Environments:
+    """Builds and remembers environments."""
+
+    folder: Path
+    uv: Uv
+    interpreters: Interpreters
+    timeout_seconds: float
+    builds_from_source: bool
+    _builds: dict[str, _Build] = field(default_factory=dict)
+    _complete: dict[str, Environment] = field(default_factory=dict)
+
+    async def find_interpreter(self, python_version: str) -> Interpreter:
+        """The interpreter for a version.
+
+        Raises:
+            PackageBroken: If the machine has none.
+        """
+        try:
+            return await asyncio.to_thread(self.interpreters.find, python_version)
+        except InterpreterMissing as error:
+            raise PackageBroken(str(error), str(error)) from error
+
+    async def lock(self, requirements: str, *, python_version: str, log: LogSink) -> str:
+        """Resolve requirements to pins with hashes; text that is already so is kept as it is.
+
+        Raises:
+            PackageBroken: If they cannot be resolved, with the resolver's words.
+        """
+        wanted, removed = strip_provided(requirements)
+        for line in removed:
+            log(f"{line}: left out, the platform provides it\n")
+        if not logical_lines(wanted):
+            return ""
+        if is_locked(wanted):
+            return wanted if removed else requirements
+        interpreter = await self.find_interpreter(python_version)
+        arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-config"]
+        arguments += ["--python", interpreter.path, *self._build_options(), "-"]
+        try:
+            return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=wanted)
+        except UvFailed as error:
+            raise PackageBroken("the requirements cannot be resolved", error.log) from error
+
+    async def ensure(self, *, python_version: str, lock: str, log: LogSink) -> Environment:
+        """Return the environment of a lock, building it if need be. Calls for the same lock share one build and all read its
+        text.
+
+        Raises:
+            PackageBroken: If it cannot be built, with uv's words.
+        """
+        interpreter = await self.find_interpreter(python_version)
+        digest = environment_digest(interpreter=interpreter.path, version=interpreter.version, lock=lock)
+        known = self._complete.get(digest)
+        if known is not None:
+            return known
+        build = self._builds.get(digest)
+        if build is None:
+            build = self._builds[digest] = _Build(lambda tell: self._build(digest, interpreter, lock, tell))
+            build.task.add_done_callback(lambda _: self._builds.pop(digest, None))
+        return await build.follow(log)
+
+    async def close(self) -> None:
+        """End builds in progress."""
+        builds = [build.task for build in self._builds.values()]
+        for task in builds:
+            task.cancel()
+        await asyncio.gather(*builds, return_exceptions=True)
+
+    async def _build(self, digest: str, interpreter: Interpreter, lock: str, log: LogSink) -> Environment:
+        """Build under the file lock, unless another process has just done so."""
+        environment = Environment(self.folder / digest, interpreter)
+        async with _locked(self.folder / f"{digest}.lock"):
+            if not (environment.path / _MARKER).exists():
+                await asyncio.to_thread(shutil.rmtree, environment.path, ignore_errors=True)
+                try:
+                    await self._install(environment, lock, log)
+                except UvFailed as error:
+                    raise PackageBroken("the environment cannot be built", error.log) from error
+                await asyncio.to_thread(_mark_complete, environment)
+        self._complete[digest] = environment
+        return environment
+
+    async def _install(self, environment: Environment, lock: str, log: LogSink) -> None:
+        """Make the folder, then fill it: from the cache alone if that suffices, which needs no network and no waiting."""
+        count = len(logical_lines(lock))
+        log(f"Building an environment: Python {environment.interpreter.version}, {count} package{'' if count == 1 else 's'}\n")
+        venv = ["venv", "--python", environment.interpreter.path, "--no-project", "--no-config", "--quiet", str(environment.path)]
+        await self.uv.run(venv, log=log, timeout_seconds=self.timeout_seconds)
+        if not count:
+            return
+        lock_file = environment.path / "requirements.lock"
+        lock_file.write_text(lock, encoding="utf-8")
+        sync = ["pip", "sync", "--python", environment.python, "--require-hashes", "--compile-bytecode", "--no-config"]
+        sync += [*self._build_options(), str(lock_file)]
+        try:
+            await self.uv.run([*sync, "--offline"], log=_ignore, timeout_seconds=self.timeout_seconds)
+        except UvFailed:
+            await self.uv.run(sync, log=log, timeout_seconds=self.timeout_seconds)
+
+    def _build_options(self) -> list[str]:
+        return [] if self.builds_from_source else ["--no-build"]
+
+
+def _ignore(text: str) -> None:
+    """Drop text: a try from the cache that fails is no news to anybody."""
+
+
+def _mark_complete(environment: Environment) -> None:
+    """Write the marker, on disk before its name appears."""
+    draft = environment.path / f"{_MARKER}.draft"
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump({"python": environment.interpreter.version, "interpreter": environment.interpreter.path}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(environment.path / _MARKER)
+
+
+@contextlib.contextmanager
+def _open_lock(path: Path) -> Iterator[int]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)  # Releases the lock too.
+
+
+@contextlib.asynccontextmanager
+async def _locked(path: Path) -> AsyncIterator[None]:
+    """Hold a file lock, polling for it: a thread blocked in ``flock`` could not be told to give up."""
+    with _open_lock(path) as descriptor:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(0.1)
+        yield
