@@ -190,7 +190,9 @@ def start_worker(tmp_path: Path, write_model: Callable[..., Path]) -> Iterator[S
     scratch_dir = tmp_path / "scratch"
     scratch_dir.mkdir()
 
-    def start(source: str, *, python: str = sys.executable, is_ready: bool = True, environment: Any = None, **setup: Any) -> WorkerDriver:
+    def start(
+        source: str, *, python: str = sys.executable, is_ready: bool = True, environment: Any = None, **setup: Any
+    ) -> WorkerDriver:
         driver = WorkerDriver(python, write_model(predict=source), scratch_dir, environment or {})
         drivers.append(driver)
         if is_ready:

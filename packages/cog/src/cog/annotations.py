@@ -45,6 +45,14 @@ def resolve_annotations(target: Callable[..., Any]) -> Dict[str, Any]:
     Raises:
         NameError: If a quoted annotation names something the module does not have.
     """
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except (TypeError, NameError, SyntaxError):
+        return _resolve_by_hand(target)
+
+
+def _resolve_by_hand(target: Callable[..., Any]) -> Dict[str, Any]:
+    """The same where ``typing`` gives up: ``A | B`` in quotes on interpreters that lack the operator."""
     module = sys.modules.get(getattr(target, "__module__", "") or "")
     names = {**vars(typing), **getattr(module, "__dict__", {}), **getattr(target, "__globals__", {})}
     resolved = {}

@@ -6,7 +6,7 @@ import io
 import os
 import pathlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Optional, TypeVar
 
 Item = TypeVar("Item")
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     _ConcretePath = pathlib.Path
 else:
     _ConcretePath = type(pathlib.Path())  # before 3.12 only the concrete class can be subclassed
+
+
+def _pydantic_schema(validate: Callable[[Any], Any]) -> Any:
+    from pydantic_core import core_schema
+
+    return core_schema.no_info_plain_validator_function(validate)
 
 
 class Path(_ConcretePath):
@@ -37,6 +43,11 @@ class Path(_ConcretePath):
             raise ValueError(f"a path or URL was expected, not {type(value).__name__}")
         text = os.fspath(value)
         return URLPath(text) if text.startswith(URL_SCHEMES) else cls(text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let a pydantic model have fields of this type; called by pydantic, when the author's environment has it."""
+        return _pydantic_schema(cls.validate)
 
 
 class URLPath(_ConcretePath):

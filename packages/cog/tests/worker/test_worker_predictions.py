@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,9 @@ def test_set_up_runs_once_and_its_prints_come_before_ready(start_worker: Callabl
     ("source", "error"),
     [
         ("import nothing_by_that_name", "ModuleNotFoundError: No module named 'nothing_by_that_name'"),
-        ("class Predictor:\n    def setup(self): raise RuntimeError('no weights')\n    def predict(self): ...", "RuntimeError: no weights"),
+        ("class Predictor:\n  def setup(self): raise RuntimeError('no file')\n  def predict(self): ...", "RuntimeError: no file"),
         ("def nonsense(:", "SyntaxError: invalid syntax (predict.py, line 1)"),
-        ("Predictor = None", "RunnerError: predict.py: there is nothing named Predictor to run; name a class or a function of this file"),
+        ("Predictor = None", "RunnerError: predict.py: there is nothing named Predictor to run; name a class or a function"),
         ("class Predictor: ...", "RunnerError: predict.py: class Predictor defines neither run() nor predict()"),
         ("import sys; sys.exit(4)", "SystemExit: 4"),
     ],
@@ -155,7 +156,12 @@ def test_metrics_and_context_reach_the_server(start_worker: Callable[..., Any]) 
     worker.start(context={"user": "ada"})
     ending = worker.finish()
     assert ending.done.output == "ada"
-    assert ending.metrics == [("timing.load", 0.5, "replace"), ("tokens", 2, "increment"), ("tokens", None, "replace"), ("old", 1, "replace")]
+    assert ending.metrics == [
+        ("timing.load", 0.5, "replace"),
+        ("tokens", 2, "increment"),
+        ("tokens", None, "replace"),
+        ("old", 1, "replace"),
+    ]
 
 
 def test_weights_are_handed_to_set_up_as_the_type_it_asks_for(start_worker: Callable[..., Any]) -> None:
@@ -168,21 +174,24 @@ def test_weights_are_handed_to_set_up_as_the_type_it_asks_for(start_worker: Call
     assert start_worker(source, weights="/some/file").predict().done.output == "Path /some/file"
 
 
-def test_the_models_folder_is_where_it_runs_and_imports_from(start_worker: Callable[..., Any], write_model: Callable[..., Path]) -> None:
+def test_the_models_folder_is_where_it_runs_and_imports_from(
+    start_worker: Callable[..., Any], write_model: Callable[..., Path]
+) -> None:
     write_model(neighbour="NAME = 'next door'")
-    worker = start_worker("import os, neighbour\ndef here() -> str: return neighbour.NAME + os.getcwd()", runner="predict.py:here")
+    worker = start_worker(
+        "import os, neighbour\ndef here() -> str: return neighbour.NAME + os.getcwd()", runner="predict.py:here"
+    )
     assert worker.predict().done.output == f"next door{worker.folder}"
 
 
 def test_a_ping_is_answered_while_code_runs_and_shutdown_waits_for_it(start_worker: Callable[..., Any], tmp_path: Path) -> None:
     gate = tmp_path / "gate"
+    os.mkfifo(gate)
     worker = start_worker(
         """
-        import os
         from pathlib import Path
         def wait(gate: str) -> str:
             print("waiting")
-            os.mkfifo(gate)
             return Path(gate).read_text()
         """,
         runner="predict.py:wait",

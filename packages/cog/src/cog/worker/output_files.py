@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import stat
 from typing import Any, List
 
@@ -54,6 +53,8 @@ class OutputFiles:
         if resolved.startswith(own_folder) and not os.path.islink(path) and found.st_nlink == 1:
             os.rename(resolved, target)
         else:
+            import shutil  # here, because most models return no files and it takes milliseconds to import
+
             shutil.copyfile(resolved, target)
 
     def add_stream(self, stream: Any, pointer: str) -> None:

@@ -6,6 +6,7 @@ rest, so that neither waits for the model. The main thread runs the model's code
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import threading
@@ -42,13 +43,15 @@ class Worker:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # The descriptor itself is about to be captured; what the process says as it dies must not end in its own pipe.
+        self._last_words = os.dup(2)
+        faulthandler.enable(self._last_words)
         self._interruption = Interruption()
         self._inbox: SimpleQueue[Union[Message, None]] = SimpleQueue()
-        self._deliver: Callable[[Message], None] = self._inbox.put
         self._handlers: Dict[Type[Any], Callable[[Any], None]] = {
             Setup: self._inbox.put,
             Describe: self._inbox.put,
-            Shutdown: lambda message: self._deliver(message),
+            Shutdown: self._inbox.put,
             Predict: self._receive_predict,
             Cancel: self._receive_cancel,
             Ping: lambda message: connection.send(Pong(nonce=message.nonce)),
@@ -73,13 +76,13 @@ class Worker:
                 message = decode(line)
                 handlers[type(message)](message)
         except (ProtocolError, KeyError) as error:
-            os.write(2, f"cog worker: {error}\n".encode())
+            os.write(self._last_words, f"cog worker: {error}\n".encode())
         # Nobody is left to work for, and the model's code may not return for hours.
         os._exit(EXIT_CONNECTION_LOST)
 
     def _receive_predict(self, message: Predict) -> None:
         self._interruption.expect(message.id)
-        self._deliver(message)
+        self._inbox.put(message)
 
     def _receive_cancel(self, message: Cancel) -> None:
         self._interruption.request(message.id)

@@ -65,12 +65,26 @@ def pack_folder(folder: Path, target: IO[bytes]) -> PackedLayer:
     writer = _DigestingWriter(target)
     with (
         # An empty name and time 0 keep the gzip header constant.
-        gzip.GzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=writer, mtime=0) as compressed,  # type: ignore[call-overload]
+        gzip.GzipFile(filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=writer, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for path in list_published(folder):
             _add(tar, folder, path)
     return PackedLayer(writer.digest.hexdigest(), writer.size_bytes)
+
+
+def digest_folder(folder: Path) -> str:
+    """A digest of everything that `pack_folder` would pack, much quicker than packing."""
+    digest = hashlib.sha256()
+    for path in list_published(folder):
+        found = folder / path
+        digest.update(f"{path}\0{found.lstat().st_mode:o}\0".encode("utf-8", "surrogateescape"))
+        if found.is_symlink():
+            digest.update(os.readlink(found).encode("utf-8", "surrogateescape"))
+        elif found.is_file():
+            with found.open("rb") as content:
+                digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
 
 
 def list_published(folder: Path) -> list[str]:

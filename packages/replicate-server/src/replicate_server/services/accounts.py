@@ -129,6 +129,10 @@ class AccountService:
             raise Conflict(f"The username {username} is taken.") from error
         return account
 
+    async def list_accounts(self) -> list[Account]:
+        """All accounts, oldest first."""
+        return await self._store.list_accounts()
+
     async def account_by_username(self, username: str) -> Account:
         """Load by name.
 

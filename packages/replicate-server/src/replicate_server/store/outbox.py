@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, literal_column, null, select, update
@@ -10,10 +11,10 @@ from replicate_server.domain.records import WebhookMessage
 from replicate_server.store.accounts import ChangeRow
 from replicate_server.store.prediction_rows import build_message, select_all
 from replicate_server.store.readers import Readers
-from replicate_server.store.statements import Statement
+from replicate_server.store.statements import Connection, Statement
 from replicate_server.store.tables import webhook_messages
 from replicate_server.store.values import micros, moment, optional_micros
-from replicate_server.store.writer import Writer
+from replicate_server.store.writer import Operation, Writer
 
 _row = webhook_messages.c
 _ONE: ColumnElement[int] = literal_column("1")
@@ -49,6 +50,21 @@ FAILED = Statement(
         failed_at=case((bindparam("next_at").is_(None), bindparam("at")), else_=null()),
     )
 )
+# Idempotent; a message that ended meanwhile stays as it ended.
+POSTPONED = Statement(
+    update(webhook_messages).where(_row.id == bindparam("message_id"), IS_WAITING).values(next_attempt_at=bindparam("until"))
+)
+
+
+class PostponeMessages(Operation[None]):
+    """Move the due time of several messages."""
+
+    def __init__(self, message_ids: Sequence[str], until: datetime) -> None:
+        self._parameters = [{"message_id": message_id, "until": micros(until)} for message_id in message_ids]
+
+    def apply(self, connection: Connection) -> None:
+        """Move all."""
+        connection.change_many(POSTPONED, self._parameters)
 
 
 class SqlOutbox:
@@ -82,3 +98,7 @@ class SqlOutbox:
             "next_at": optional_micros(next_attempt_at),
         }
         await self._writer.write(ChangeRow(FAILED, parameters))
+
+    async def postpone_messages(self, message_ids: Sequence[str], *, until: datetime) -> None:
+        """See the port."""
+        await self._writer.write(PostponeMessages(message_ids, until))

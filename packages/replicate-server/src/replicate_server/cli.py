@@ -1,0 +1,244 @@
+"""The ``replicate-server`` command.
+
+Owns flags, messages and exit statuses, nothing else. What a command needs is imported inside it: ``--help`` must not wait for a
+database, an HTTP server and a settings library. Results go to standard output, everything else to standard error.
+
+Exit statuses: 0 done, 1 refused or failed with one clear line, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from replicate_server.services.accounts import AccountService
+    from replicate_server.settings import Settings
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8000"
+
+data_dir_option = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="REPLICATE_SERVER_DATA_DIR",
+    default=Path("data"),
+    show_default=True,
+    help="Folder of the database, the files and the environments.",
+)
+
+
+def fail(message: str) -> NoReturn:
+    """Print one line and end with status 1."""
+    click.echo(f"replicate-server: {message}", err=True)
+    sys.exit(1)
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings from the environment and the flags that were given; every wrong one is named."""
+    from pydantic import ValidationError
+
+    from replicate_server.settings import Settings
+
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+        fail(f"wrong settings (REPLICATE_SERVER_*, or the flag): {problems}")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="replicate-server", prog_name="replicate-server")
+def main() -> None:
+    """Run machine-learning models behind one durable HTTP API.
+
+    Every setting can also be given in the environment, as REPLICATE_SERVER_ and its name.
+    """
+
+
+@main.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the database, the files and the environments.")
+def serve(host: str | None, port: int | None, data_dir: Path | None) -> None:
+    """Serve the HTTP API until a stop signal.
+
+    Prints `Listening on http://…` when it is ready. The first start on a data folder creates an account and prints its token,
+    once.
+    """
+    from replicate_server.serving import ServingRefused, run_server
+    from replicate_server.store.opening import StoreInUse
+
+    settings = read_settings(host=host, port=port, data_dir=data_dir)
+    try:
+        sys.exit(run_server(settings))
+    except (ServingRefused, StoreInUse) as error:
+        fail(str(error))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Folder of the database, the files and the environments.")
+@click.option(
+    "--models-dir",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("models"),
+    show_default=True,
+    help="Folder whose starter/* models are published.",
+)
+@click.option("--once", is_flag=True, help="End after the first result instead of serving on.")
+def quickstart(port: int | None, data_dir: Path | None, models_dir: Path, *, once: bool) -> None:
+    """Serve, publish the starter models and run one of them."""
+    from replicate_server.quickstart import run_quickstart
+    from replicate_server.serving import ServingRefused
+    from replicate_server.store.opening import StoreInUse
+
+    settings = read_settings(port=port, data_dir=data_dir)
+    try:
+        sys.exit(run_quickstart(settings, models_dir, is_once=once, environment=os.environ))
+    except (ServingRefused, StoreInUse) as error:
+        fail(str(error))
+
+
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("model", metavar="OWNER/NAME")
+def publish(folder: Path, model: str) -> None:
+    """Publish the folder DIR, which holds a cog.yaml, as the latest version of the model OWNER/NAME.
+
+    The server is REPLICATE_BASE_URL with REPLICATE_API_TOKEN, else the current one of the hosts file that `quickstart` writes.
+    The model is created when it is missing. Progress goes to standard error, the version id to standard output.
+    """
+    from replicate_server.domain.references import is_name
+    from replicate_server.publish_client import Destination, PublishFailed, publish_folder
+
+    owner, _, name = model.partition("/")
+    if not is_name(owner) or not is_name(name):
+        raise click.BadParameter(
+            "write OWNER/NAME in lower-case letters, digits, dots, dashes and underscores", param_hint="MODEL"
+        )
+    base_url, token = find_destination()
+    try:
+        version_id = publish_folder(
+            folder, model, Destination(base_url, token), say=lambda text: click.echo(text, err=True, nl=False)
+        )
+    except PublishFailed as error:
+        fail(str(error))
+    click.echo(version_id)
+
+
+def find_destination() -> tuple[str, str]:
+    """The server and the token: the environment's, else the hosts file's, whose token is only sent to the server it belongs to."""
+    from replicate_server.hosts_file import current_host, hosts_path
+
+    base_url = os.environ.get("REPLICATE_BASE_URL", "").rstrip("/").removesuffix("/v1")
+    token = os.environ.get("REPLICATE_API_TOKEN")
+    host = current_host(hosts_path(os.environ))
+    if token is None and host is not None and base_url in ("", host.base_url):
+        return host.base_url, host.token
+    if token is None:
+        fail("no token: set REPLICATE_API_TOKEN, or start a server with `replicate-server quickstart`, which remembers one")
+    return base_url or (host.base_url if host is not None else DEFAULT_BASE_URL), token
+
+
+@main.command()
+@data_dir_option
+def doctor(data_dir: Path) -> None:
+    """Look at this machine and say what is missing and what that costs.
+
+    Ends with status 1 when something that is needed is missing.
+    """
+    from replicate_server.diagnosis import examine
+
+    findings = examine(read_settings(data_dir=data_dir))
+    for finding in findings:
+        click.echo(f"{finding.status:<8} {finding.name}: {finding.what}")
+        for text in (finding.cost, finding.advice):
+            if text:
+                click.echo(f"         {text}")
+    sys.exit(1 if any(finding.status == "missing" for finding in findings) else 0)
+
+
+def use_accounts(data_dir: Path, use: Callable[[AccountService], Awaitable[Any]]) -> Any:
+    """Run one use case on the accounts of a data folder, and end with one line when it refuses."""
+    from replicate_server.administration import DataFolderMissing, with_accounts
+    from replicate_server.domain.errors import OperatingError
+
+    try:
+        return with_accounts(data_dir, use)
+    except OperatingError as error:
+        fail(error.detail)
+    except DataFolderMissing as error:
+        fail(str(error))
+
+
+@main.group()
+def account() -> None:
+    """Accounts: who owns models, tokens, predictions and files."""
+
+
+@account.command("create")
+@click.argument("username")
+@click.option("--name", help="The name to show.  [default: the username]")
+@click.option("--organization", is_flag=True, help="Create an organization instead of a user.")
+@data_dir_option
+def create_account(username: str, name: str | None, data_dir: Path, *, organization: bool) -> None:
+    """Create an account and print its id."""
+    kind = "organization" if organization else "user"
+    created = use_accounts(data_dir, lambda accounts: accounts.create_account(username, name=name, type=kind))
+    click.echo(created.id)
+
+
+@account.command("list")
+@data_dir_option
+def list_accounts(data_dir: Path) -> None:
+    """List the accounts, oldest first: id, username, kind."""
+    for found in use_accounts(data_dir, lambda accounts: accounts.list_accounts()):
+        click.echo(f"{found.id}  {found.username}  {found.type}")
+
+
+@main.group()
+def token() -> None:
+    """API tokens."""
+
+
+@token.command("create")
+@click.option("--account", "username", default="local", show_default=True, help="The username it acts for.")
+@click.option("--name", default="", help="What it is for.")
+@data_dir_option
+def create_token(username: str, name: str, data_dir: Path) -> None:
+    """Create a token and print it. It cannot be shown again: only its digest is stored."""
+
+    async def create(accounts: AccountService) -> str:
+        owner = await accounts.account_by_username(username)
+        return (await accounts.create_token(owner.id, name=name))[1]
+
+    click.echo(use_accounts(data_dir, create))
+
+
+@token.command("list")
+@click.option("--account", "username", default="local", show_default=True, help="Whose tokens.")
+@data_dir_option
+def list_tokens(username: str, data_dir: Path) -> None:
+    """List an account's tokens, oldest first: id, first characters, state, last use, name."""
+
+    async def load(accounts: AccountService) -> Any:
+        return await accounts.list_tokens((await accounts.account_by_username(username)).id)
+
+    for found in use_accounts(data_dir, load):
+        state = "revoked" if found.revoked_at else "active"
+        used = f"{found.last_used_at:%Y-%m-%d %H:%M} UTC" if found.last_used_at else "never used"
+        click.echo(f"{found.id}  {found.prefix}…  {state}  {used}  {found.name}")
+
+
+@token.command("revoke")
+@click.argument("token_id")
+@data_dir_option
+def revoke_token(token_id: str, data_dir: Path) -> None:
+    """Revoke the token TOKEN_ID (see `token list`); it stops working within a second."""
+    if not use_accounts(data_dir, lambda accounts: accounts.revoke_token(token_id)):
+        fail(f"there is no token {token_id}; `replicate-server token list` shows the ids")

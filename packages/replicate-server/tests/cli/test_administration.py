@@ -1,0 +1,61 @@
+"""``account`` and ``token`` commands on a data folder."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from replicate_server.administration import ensure_first_token
+from replicate_server.cli import main
+
+TOKEN = "r8_" + "t" * 37
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    ensure_first_token(tmp_path / "data", username="local", token=TOKEN)
+    return tmp_path / "data"
+
+
+def test_the_first_token_is_written_for_its_owner_only(data_dir: Path) -> None:
+    assert (data_dir / "token").read_text() == TOKEN + "\n"
+    assert (data_dir / "token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_start_creates_no_token(data_dir: Path) -> None:
+    assert ensure_first_token(data_dir, username="local", token=None) is None
+
+
+def test_a_created_token_is_shown_once_and_can_be_listed_and_revoked(runner: CliRunner, data_dir: Path) -> None:
+    at = ["--data-dir", str(data_dir)]
+    token = runner.invoke(main, ["token", "create", "--name", "laptop", *at]).stdout.strip()
+    assert re.fullmatch(r"r8_\w{37}", token)
+    listed = runner.invoke(main, ["token", "list", *at]).stdout
+    assert token not in listed
+    token_id = listed.splitlines()[1].split()[0]
+    assert runner.invoke(main, ["token", "revoke", token_id, *at]).exit_code == 0
+    assert "revoked" in runner.invoke(main, ["token", "list", *at]).stdout.splitlines()[1]
+
+
+def test_revoking_an_unknown_token_is_one_clear_line(runner: CliRunner, data_dir: Path) -> None:
+    result = runner.invoke(main, ["token", "revoke", "tok_none", "--data-dir", str(data_dir)])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "tok_none" in result.stderr
+
+
+def test_accounts_are_created_and_listed(runner: CliRunner, data_dir: Path) -> None:
+    at = ["--data-dir", str(data_dir)]
+    created = runner.invoke(main, ["account", "create", "team", "--organization", *at])
+    assert created.stdout.startswith("acct_")
+    lines = runner.invoke(main, ["account", "list", *at]).stdout.splitlines()
+    assert [line.split()[1:] for line in lines] == [["local", "user"], ["team", "organization"]]
+    again = runner.invoke(main, ["account", "create", "team", *at])
+    assert (again.exit_code, again.stderr) == (1, "replicate-server: The username team is taken.\n")
+
+
+def test_a_misspelt_data_folder_is_refused_and_not_created(runner: CliRunner, tmp_path: Path) -> None:
+    result = runner.invoke(main, ["token", "list", "--data-dir", str(tmp_path / "dada")])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert not (tmp_path / "dada").exists()
