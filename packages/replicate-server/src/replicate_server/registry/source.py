@@ -116,6 +116,8 @@ def _settle(building: Path, folder: Path) -> None:
     for path, folders, files in os.walk(building):
         for name in [*folders, *files]:
             _remove_write_permission(Path(path, name))
+    # mkdtemp made the folder for its owner alone; the model's own user has to read it too.
+    building.chmod(0o755)
     # Something damaged or half-written under the final name gives way.
     _remove_tree(folder)
     os.replace(temporary, inventory)
