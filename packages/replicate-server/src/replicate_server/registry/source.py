@@ -120,8 +120,6 @@ def _settle(building: Path, folder: Path) -> None:
     building.chmod(0o755)
     # Something damaged or half-written under the final name gives way.
     _remove_tree(folder)
-    # Temporary folders are private to this user; the model runs as another one.
-    building.chmod(0o755)
     os.replace(temporary, inventory)
     os.replace(building, folder)
     _remove_write_permission(folder)
