@@ -260,7 +260,7 @@ def decode(line: Union[bytes, str], loads: Callable[[Any], Any] = json.loads) ->
         if body.get("files"):
             body["files"] = [_read_file(item) for item in body["files"]]
         message: Message = message_type(**body)
-    except Exception as error:  # noqa: BLE001 - every injected decoder has errors of its own
+    except Exception as error:
         raise ProtocolError(f"not a message of the instance protocol: {line[:200]!r}") from error
     for name, kinds in _CHECKS[message_type]:
         if not isinstance(getattr(message, name), kinds):
