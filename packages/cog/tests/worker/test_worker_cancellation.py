@@ -22,7 +22,9 @@ MODEL = """
             if kind == "spin":
                 while True: pass
             if kind == "clean":
-                try: time.sleep(600)
+                try:
+                    print("inside", flush=True)
+                    time.sleep(600)
                 except CancelationException:
                     print("cleaned up")
                     raise
@@ -52,7 +54,7 @@ def test_canceling_stops_the_code_and_leaves_the_worker_usable(start_worker: Cal
 def test_code_that_catches_the_cancelation_can_clean_up(start_worker: Callable[..., Any]) -> None:
     worker = start_worker(MODEL)
     worker.start(kind="clean")
-    worker.wait_for_log("started")
+    worker.wait_for_log("inside")
     assert worker.cancel().text() == "cleaned up\n"
 
 
@@ -62,8 +64,9 @@ def test_a_second_cancel_does_not_disturb_the_clean_up(start_worker: Callable[..
         import time
         from cog import CancelationException
         def work() -> str:
-            print("started", flush=True)
-            try: time.sleep(600)
+            try:
+                print("inside", flush=True)
+                time.sleep(600)
             except CancelationException:
                 print("cleaning", flush=True)
                 time.sleep(0.2)
@@ -73,7 +76,7 @@ def test_a_second_cancel_does_not_disturb_the_clean_up(start_worker: Callable[..
         runner="predict.py:work",
     )
     worker.start()
-    worker.wait_for_log("started")
+    worker.wait_for_log("inside")
     worker.send(Cancel(id="p"))
     worker.wait_for_log("cleaning")
     assert worker.cancel().text() == "clean\n"
@@ -97,6 +100,15 @@ def test_a_cancel_right_after_the_start_is_never_lost_and_never_leaks(start_work
         worker.send(Predict(id=victim, input={"seconds": 600}), Cancel(id=victim))
         assert worker.finish(victim).done.status == "canceled"
         assert worker.predict(next_one, seconds=0).done.output == "rested"
+
+
+@pytest.mark.slow
+def test_a_cancel_that_comes_as_a_blocking_call_begins_is_not_lost(start_worker: Callable[..., Any]) -> None:
+    worker = start_worker(MODEL)
+    for number in range(300):
+        worker.start(f"p{number}", kind="sleep")
+        worker.wait_for_log("started")
+        assert worker.cancel(f"p{number}").done.status == "canceled"
 
 
 @pytest.mark.slow

@@ -104,9 +104,8 @@ def test_inputs_arrive_as_the_types_the_annotations_name(start_worker: Callable[
     assert "hunter2" not in ending.text()
 
 
-def test_a_data_url_reaches_the_model_as_a_file(start_worker: Callable[..., Any]) -> None:
-    worker = start_worker(
-        "from cog import Path\ndef read(path: Path) -> str: return path.name + path.read_text()", runner="predict.py:read"
-    )
-    output = worker.predict(path="data:text/plain;base64,aGk=").done.output
-    assert output.endswith("file.txthi")
+def test_a_data_url_reaches_the_model_as_a_file_that_is_removed_afterwards(start_worker: Callable[..., Any]) -> None:
+    source = "from cog import Path\ndef read(path: Path) -> list: return [str(path), path.read_text()]"
+    name, text = start_worker(source, runner="predict.py:read").predict(path="data:text/plain;base64,aGk=").done.output
+    assert (name.endswith("file.txt"), text) == (True, "hi")
+    assert not Path(name).exists()
