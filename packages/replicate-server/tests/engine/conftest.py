@@ -209,11 +209,3 @@ async def ungrouped_bench(config: LocalEngineConfig, shared_dir: Path, monkeypat
     monkeypatch.setattr(local, "find_control_groups", lambda: ControlGroups((), is_version_2=True))
     async for made in open_bench(config, shared_dir):
         yield made
-
-
-@pytest.fixture
-async def ungrouped_process_bench(shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
-    """The least that a machine can offer: no bubblewrap, no control groups."""
-    monkeypatch.setattr(local, "find_control_groups", lambda: ControlGroups((), is_version_2=True))
-    async for made in open_bench(LocalEngineConfig(shared_dir / "data", SandboxChoice.PROCESS), shared_dir):
-        yield made

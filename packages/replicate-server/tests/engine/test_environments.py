@@ -69,6 +69,7 @@ async def test_a_real_environment_with_nothing_in_it_runs(tmp_path: Path) -> Non
 
 
 async def test_calls_for_one_lock_share_one_build_and_all_read_its_text(environments: Environments, uv: ScriptedUv) -> None:
+    await environments.find_interpreter("3.11")
     texts: list[list[str]] = [[], []]
     built = await asyncio.gather(*(environments.ensure(python_version="3.11", lock=LOCK, log=text.append) for text in texts))
     assert built[0] == built[1]
@@ -125,6 +126,7 @@ async def test_leaving_out_a_provided_package_is_told(environments: Environments
 
 
 async def test_a_caller_that_gives_up_does_not_end_the_build_for_others(environments: Environments) -> None:
+    await environments.find_interpreter("3.11")
     impatient = asyncio.create_task(environments.ensure(python_version="3.11", lock=LOCK, log=ignore))
     patient = asyncio.create_task(environments.ensure(python_version="3.11", lock=LOCK, log=ignore))
     await asyncio.sleep(0)

@@ -76,9 +76,9 @@ async def test_children_are_found_by_their_mark_where_no_control_group_holds_the
     assert not marked_processes("REPLICATE_INSTANCE_ID", instance.id)
 
 
-async def test_memory_is_limited_where_no_control_group_does_it(ungrouped_process_bench: Bench) -> None:
-    instance = await ungrouped_process_bench.start_ready(memory_bytes=256 * 1024**2)
-    done = await ungrouped_process_bench.run(instance, "eat_memory", "400")
+async def test_memory_is_limited_where_no_control_group_does_it(ungrouped_bench: Bench) -> None:
+    instance = await ungrouped_bench.start_ready(memory_bytes=256 * 1024**2)
+    done = await ungrouped_bench.run(instance, "eat_memory", "400")
     assert done.status == "failed"
 
 

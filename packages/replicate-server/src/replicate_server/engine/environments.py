@@ -83,6 +83,9 @@ class Environments:
         Raises:
             PackageBroken: If the machine has none.
         """
+        known = self.interpreters.known(python_version)
+        if known is not None:
+            return known
         try:
             return await asyncio.to_thread(self.interpreters.find, python_version)
         except InterpreterMissing as error:

@@ -58,6 +58,10 @@ class Interpreters:
     """``PATH``, ``PYENV_ROOT`` and ``HOME`` are read from it."""
     _found: dict[str, Interpreter] = field(default_factory=dict)
 
+    def known(self, version: str) -> Interpreter | None:
+        """What `find` has found before; None before that."""
+        return self._found.get(_minor(version))
+
     def find(self, version: str) -> Interpreter:
         """Return an interpreter of ``3.N`` or ``3.N.P`` (the patch number is a wish, not a condition).
 
@@ -66,8 +70,8 @@ class Interpreters:
         Raises:
             InterpreterMissing: If there is none that works.
         """
-        wanted = ".".join(version.split(".")[:2])
-        known = self._found.get(wanted)
+        wanted = _minor(version)
+        known = self.known(version)
         if known is not None:
             return known
         for path in self._candidates(wanted):
@@ -103,6 +107,10 @@ class Interpreters:
         for folder_name in (*self.environ.get("PATH", "").split(os.pathsep), *SYSTEM_FOLDERS):
             if folder_name and "shims" not in Path(folder_name).parts:
                 yield str(Path(folder_name) / f"python{version}")
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
 
 
 def probe_interpreter(path: str) -> Interpreter | None:

@@ -69,7 +69,7 @@ class BubblewrapSandbox:
         argv += ["--ro-bind", str(launch.source_dir), SOURCE_DIR]
         for node in launch.device_nodes:
             argv += ["--dev-bind", node, node]
-        argv += [*self._last_steps(), "--chdir", SOURCE_DIR, "--", *self._become_nobody()]
+        argv += [*self._last_steps(), "--chdir", SOURCE_DIR, "--", *_limit_memory(launch), *self._become_nobody()]
         if launch.author_variables:
             argv += ["/usr/bin/env", *(f"{name}={value}" for name, value in launch.author_variables.items())]
         # In a user namespace files still belong to the server's own user.
@@ -100,6 +100,13 @@ class BubblewrapSandbox:
 
     def _become_nobody(self) -> list[str]:
         return [self.setpriv, *_BECOME_NOBODY] if self.setpriv else []
+
+
+def _limit_memory(launch: Launch) -> list[str]:
+    """Where no control group does it: data segments and private mappings of each process, as the process sandbox's launcher."""
+    if launch.memory_bytes is None:
+        return []
+    return ["/bin/sh", "-c", 'ulimit -d "$1" && shift && exec "$@"', "sh", str(launch.memory_bytes // 1024)]
 
 
 def _system_mounts() -> list[str]:
