@@ -1,7 +1,7 @@
 """Package machine-learning models: what a model author imports.
 
-This module is the public list of names and nothing else. Everything here uses the standard library only, because it is loaded inside
-the model author's environment.
+This module is the public list of names and nothing else. Everything here uses the standard library only, because it is loaded
+inside the model author's environment.
 """
 
 from __future__ import annotations

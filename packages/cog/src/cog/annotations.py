@@ -22,7 +22,7 @@ _UNION_TYPES: Tuple[Any, ...] = (Union, types.UnionType) if sys.version_info >= 
 class _UnionSpeller(ast.NodeTransformer):
     """Writes ``A | B`` as ``Union[A, B]``, for interpreters older than the operator."""
 
-    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:  # noqa: N802 - the visitor's naming
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
         if not isinstance(node.op, ast.BitOr):
             return node
@@ -45,6 +45,14 @@ def resolve_annotations(target: Callable[..., Any]) -> Dict[str, Any]:
     Raises:
         NameError: If a quoted annotation names something the module does not have.
     """
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except (TypeError, NameError, SyntaxError):
+        return _resolve_by_hand(target)
+
+
+def _resolve_by_hand(target: Callable[..., Any]) -> Dict[str, Any]:
+    """The same where ``typing`` gives up: ``A | B`` in quotes on interpreters that lack the operator."""
     module = sys.modules.get(getattr(target, "__module__", "") or "")
     names = {**vars(typing), **getattr(module, "__dict__", {}), **getattr(target, "__globals__", {})}
     resolved = {}
@@ -109,4 +117,8 @@ def list_item(annotation: Any) -> Optional[Any]:
 
 def describe(annotation: Any) -> str:
     """An annotation as an author would write it."""
-    return getattr(annotation, "__name__", "") if isinstance(annotation, type) and not typing.get_args(annotation) else str(annotation)
+    return (
+        getattr(annotation, "__name__", "")
+        if isinstance(annotation, type) and not typing.get_args(annotation)
+        else str(annotation)
+    )

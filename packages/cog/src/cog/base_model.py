@@ -15,12 +15,12 @@ def _make_factory(default: Any) -> Callable[[], Any]:
 def _soften(cls: Type[Any]) -> bool:
     """Give fields the defaults that authors rely on, and tell whether only keywords can then be used.
 
-    Mutable defaults are copied for each instance, and a field annotated as optional needs no value: both as in the models written when
-    this class was a pydantic one.
+    Mutable defaults are copied for each instance, and a field annotated as optional needs no value: both as in the models written
+    when this class was a pydantic one.
     """
     seen_default = False
     is_keyword_only = False
-    for name, annotation in cls.__dict__.get("__annotations__", {}).items():
+    for name, annotation in vars(cls).get("__annotations__", {}).items():
         default = cls.__dict__.get(name, dataclasses.MISSING)
         if isinstance(default, (list, dict, set)):
             default = dataclasses.field(default_factory=_make_factory(default))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, Set
 
 from cog.scope import current_scope
 
@@ -21,7 +21,7 @@ _REPLACEMENTS = {
     "emit_metric": "current_scope().record_metric",
     "ExperimentalFeatureWarning": "nothing: no feature warns so any more",
 }
-_announced = set()
+_announced: Set[str] = set()
 
 
 def announce(name: str) -> Any:

@@ -6,8 +6,8 @@ from __future__ import annotations
 class CancelationException(BaseException):
     """Raised inside ``predict()`` when the prediction is canceled.
 
-    It derives from `BaseException` so that ``except Exception`` in a model does not swallow it. Catch it to clean up; a prediction
-    that swallows it still ends as canceled.
+    It derives from `BaseException` so that ``except Exception`` in a model does not swallow it. Catch it to clean up; a
+    prediction that swallows it still ends as canceled.
     """
 
 

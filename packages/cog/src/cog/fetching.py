@@ -1,7 +1,7 @@
 """Reading ``http(s):`` and ``data:`` URLs into files, for a worker that no server prepared inputs for.
 
-Loaded only when such a value appears. There is no address filter here: the platform fetches inputs itself, behind its own guard, and
-a sandboxed worker has the network its sandbox allows.
+Loaded only when such a value appears. There is no address filter here: the platform fetches inputs itself, behind its own guard,
+and a sandboxed worker has the network its sandbox allows.
 """
 
 from __future__ import annotations

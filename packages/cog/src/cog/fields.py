@@ -36,7 +36,7 @@ class FieldInfo:
     """Whether a default was written, None included."""
 
 
-def Input(  # noqa: N802 - the public name is older than this code
+def Input(
     default: Any = NOT_GIVEN,
     *,
     default_factory: Any = NOT_GIVEN,

@@ -30,7 +30,7 @@ class LoadedRunner:
         return inspect.isclass(self.target)
 
     def method_of(self, owner: Any) -> Callable[..., Any]:
-        """The function that answers predictions: the target itself, or ``run``/``predict`` of ``owner`` (the class or an instance).
+        """The function that answers predictions: the target itself, or ``run``/``predict`` of ``owner`` (class or instance).
 
         Raises:
             RunnerError: If the class defines neither, or both.
@@ -96,7 +96,8 @@ def _import_file(path: str) -> Any:
 
 def unwrap(method: Callable[..., Any]) -> Callable[..., Any]:
     """The function below wrappers and bindings, whose signature and kind count."""
-    return inspect.unwrap(getattr(method, "__func__", method))
+    function: Callable[..., Any] = inspect.unwrap(getattr(method, "__func__", method))
+    return function
 
 
 def is_async(method: Callable[..., Any]) -> bool:
@@ -107,5 +108,5 @@ def is_async(method: Callable[..., Any]) -> bool:
 
 def concurrency_of(method: Callable[..., Any]) -> int:
     """What ``@concurrent`` says, else 1."""
-    found = getattr(method, "__cog_concurrent_max__", None) or getattr(unwrap(method), "__cog_concurrent_max__", 1)
-    return int(found)
+    found: int = getattr(method, "__cog_concurrent_max__", getattr(unwrap(method), "__cog_concurrent_max__", 1))
+    return found

@@ -50,7 +50,7 @@ def streaming(method: Method) -> Method:
     return method
 
 
-def concurrent(*, max: int) -> Callable[[Method], Method]:  # noqa: A002 - the public name
+def concurrent(*, max: int) -> Callable[[Method], Method]:
     """Let an async runner answer several predictions at once; ``concurrency.max`` in cog.yaml takes precedence.
 
     Raises:

@@ -1,7 +1,7 @@
 """The running prediction as the model's code sees it: its metrics and its context.
 
-`current_scope` finds it through a context variable (async predictions) or a process-wide value (sync predictions, so that threads a
-model starts see it too). What becomes of a metric is the business of the sink the worker passes in.
+`current_scope` finds it through a context variable (async predictions) or a process-wide value (sync predictions, so that threads
+a model starts see it too). What becomes of a metric is the business of the sink the worker passes in.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ def check_metric_name(name: str) -> None:
     """
     segments = name.split(".")
     if len(name) > NAME_LENGTH_MAX or len(segments) > NAME_SEGMENTS_MAX:
-        raise ValueError(f"metric name {name!r} is too long: at most {NAME_LENGTH_MAX} characters in {NAME_SEGMENTS_MAX} segments")
+        raise ValueError(
+            f"metric name {name!r} is too long: at most {NAME_LENGTH_MAX} characters in {NAME_SEGMENTS_MAX} segments"
+        )
     if not all(_SEGMENT.fullmatch(segment) for segment in segments):
         raise ValueError(
-            f"metric name {name!r} is invalid: dot-separated segments that start with a letter, then letters, digits, single underscores"
+            f"metric name {name!r} is invalid: use dot-separated segments of letters, digits and single underscores, "
+            "each starting with a letter"
         )
     if name == "predict_time" or segments[0] == "cog":
         raise ValueError(f"metric name {name!r} is reserved")
@@ -95,7 +98,9 @@ class Metrics:
 class Scope:
     """One prediction, as its own code may see it."""
 
-    def __init__(self, prediction_id: Optional[str] = None, context: Optional[Mapping[str, str]] = None, sink: MetricSink = _discard) -> None:
+    def __init__(
+        self, prediction_id: Optional[str] = None, context: Optional[Mapping[str, str]] = None, sink: MetricSink = _discard
+    ) -> None:
         self.prediction_id = prediction_id
         self.context: Dict[str, str] = dict(context or {})
         self._sink = sink
@@ -124,7 +129,7 @@ _process_scope: Scope = OUTSIDE
 
 def set_process_scope(scope: Scope) -> None:
     """Make a scope current for every thread; a sync worker does so for the one prediction it runs."""
-    global _process_scope  # noqa: PLW0603 - one prediction per process is what a sync worker means
+    global _process_scope
     _process_scope = scope
 
 

@@ -60,7 +60,9 @@ def read_signature(method: Callable[..., Any], file: str) -> Signature:
     try:
         annotations = resolve_annotations(function)
     except (NameError, SyntaxError, TypeError, AttributeError) as error:
-        raise RunnerError(f"{file}: an annotation of {function.__name__}() cannot be evaluated: {error}; import what it names") from error
+        raise RunnerError(
+            f"{file}: an annotation of {function.__name__}() cannot be evaluated: {error}; import what it names"
+        ) from error
     is_method = "." in function.__qualname__.rsplit("<locals>.", 1)[-1] and not isinstance(method, staticmethod)
     raw = list(inspect.signature(function).parameters.values())[1 if is_method else 0 :]
     parameters = []
@@ -70,7 +72,9 @@ def read_signature(method: Callable[..., Any], file: str) -> Signature:
         if item.name not in annotations:
             if item.default is not _MISSING and not isinstance(item.default, FieldInfo):
                 continue
-            raise RunnerError(f"{file}: parameter `{item.name}` of {function.__name__}() has no type; write `{item.name}: str`, for example")
+            raise RunnerError(
+                f"{file}: parameter `{item.name}` of {function.__name__}() has no type; write `{item.name}: str`, for example"
+            )
         parameters.append(Parameter(item.name, annotations[item.name], _field_of(item, annotations)))
     return Signature(tuple(parameters), annotations.get("return", _MISSING))
 

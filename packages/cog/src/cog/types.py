@@ -6,7 +6,7 @@ import io
 import os
 import pathlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, AsyncIterator, Iterator, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Optional, TypeVar
 
 Item = TypeVar("Item")
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     _ConcretePath = pathlib.Path
 else:
     _ConcretePath = type(pathlib.Path())  # before 3.12 only the concrete class can be subclassed
+
+
+def _pydantic_schema(validate: Callable[[Any], Any]) -> Any:
+    from pydantic_core import core_schema
+
+    return core_schema.no_info_plain_validator_function(validate)
 
 
 class Path(_ConcretePath):
@@ -34,9 +40,14 @@ class Path(_ConcretePath):
         if isinstance(value, pathlib.Path):
             return value
         if not isinstance(value, (str, os.PathLike)):
-            raise ValueError(f"a path or URL was expected, not {type(value).__name__}")  # noqa: TRY004 - a validator's contract
+            raise ValueError(f"a path or URL was expected, not {type(value).__name__}")
         text = os.fspath(value)
         return URLPath(text) if text.startswith(URL_SCHEMES) else cls(text)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let a pydantic model have fields of this type; called by pydantic, when the author's environment has it."""
+        return _pydantic_schema(cls.validate)
 
 
 class URLPath(_ConcretePath):
@@ -50,7 +61,7 @@ class URLPath(_ConcretePath):
         def __init__(self, url: str) -> None: ...
     else:
 
-        def __new__(cls, url):
+        def __new__(cls, url):  # noqa: ANN001, ANN204 - typed above
             """Make a path named after the URL's last segment."""
             from cog import fetching
 
@@ -58,7 +69,7 @@ class URLPath(_ConcretePath):
             self._url, self._local = url, None
             return self
 
-        def __init__(self, url):
+        def __init__(self, url):  # noqa: ANN001, ANN204 - typed above
             from cog import fetching
 
             # From 3.12 on the parts are set here; before, object.__init__ takes no argument.
@@ -100,7 +111,7 @@ class File(io.IOBase):
         if isinstance(value, io.IOBase):
             return value
         if not isinstance(value, (str, os.PathLike)):
-            raise ValueError(f"a file or URL was expected, not {type(value).__name__}")  # noqa: TRY004 - a validator's contract
+            raise ValueError(f"a file or URL was expected, not {type(value).__name__}")
         text = os.fspath(value)
         if text.startswith("data:"):
             from cog import fetching
@@ -108,7 +119,7 @@ class File(io.IOBase):
             return io.BytesIO(fetching.parse_data_url(text).content)
         if text.startswith(URL_SCHEMES):
             return URLFile(text)
-        return open(text, "rb")  # noqa: SIM115 - the model reads it; the worker closes it after the prediction
+        return open(text, "rb")
 
 
 class URLFile(io.IOBase):

@@ -1,1 +1,1 @@
-"""Reading cog.yaml and packing model folders."""
+"""Reading cog.yaml and packing model folders. Never imported by the worker: it needs a YAML parser."""

@@ -1,7 +1,7 @@
 """The OpenAPI document of a model, made by importing its runner. Standard library only.
 
-`build_schema` is the whole interface. Importing sees what the author wrote as Python sees it: computed defaults, imported choices,
-aliases and inherited methods need no special case.
+`build_schema` is the whole interface. Importing sees what the author wrote as Python sees it: computed defaults, imported
+choices, aliases and inherited methods need no special case.
 """
 
 from __future__ import annotations

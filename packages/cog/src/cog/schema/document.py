@@ -68,7 +68,13 @@ _INVALID = {"422": _response(_reference("HTTPValidationError"), "Validation Erro
 def _fixed_paths() -> JsonSchema:
     """The routes that every model server has."""
     return {
-        "/": {"get": {"summary": "Root", "operationId": "root__get", "responses": {"200": _response({"title": "Response Root  Get"})}}},
+        "/": {
+            "get": {
+                "summary": "Root",
+                "operationId": "root__get",
+                "responses": {"200": _response({"title": "Response Root  Get"})},
+            }
+        },
         "/health-check": {
             "get": {
                 "summary": "Healthcheck",

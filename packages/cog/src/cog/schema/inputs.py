@@ -213,7 +213,9 @@ class _PropertyDescriber:
         try:
             json.dumps(default, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise RunnerError(f"{self._place} has a default that JSON lacks ({error}); use text, a number, a list or None") from error
+            raise RunnerError(
+                f"{self._place} has a default that JSON lacks ({error}); use text, a number, a list or None"
+            ) from error
         if default is not None:
             problem = self._default_problem(default, body)
             if problem:

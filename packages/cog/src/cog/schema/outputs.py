@@ -11,7 +11,7 @@ import os
 import pathlib
 import typing
 import uuid
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Tuple
 
 from cog.annotations import Opaque, describe, literal_values, resolve_annotations, split_optional, strip_annotated
 from cog.errors import RunnerError
@@ -186,10 +186,8 @@ def _fields(annotation: type) -> Optional[Dict[str, Tuple[Any, bool]]]:
     if isinstance(older_fields, dict):
         return {name: (field.outer_type_, not field.required) for name, field in older_fields.items()}
     if is_typed_dict(annotation):
-        required = getattr(annotation, "__required_keys__", frozenset())
-        return {name: (kind, name not in required) for name, kind in _all_annotations(annotation).items()}
-    if issubclass(annotation, tuple) and hasattr(annotation, "_field_defaults"):
-        return None
+        required_keys: FrozenSet[str] = getattr(annotation, "__required_keys__", frozenset())
+        return {name: (kind, name not in required_keys) for name, kind in _all_annotations(annotation).items()}
     return None
 
 

@@ -1,13 +1,14 @@
 """Log capture: everything written to file descriptors 1 and 2, by Python, C code or subprocesses, becomes `Log` messages.
 
-Both descriptors are replaced by pipes. A thread reads them while code runs; at the end of a prediction the worker drains them itself,
-under the same lock. A pipe keeps order and a returned write is in it, so after `drain` no line of the prediction can be missing, and
-a prediction that writes nothing pays for two system calls and no thread switch.
+Both descriptors are replaced by pipes. A thread reads them while code runs; at the end of a prediction the worker drains them
+itself, under the same lock. A pipe keeps order and a returned write is in it, so after `drain` no line of the prediction can be
+missing, and a prediction that writes nothing pays for two system calls and no thread switch.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import os
 import select
@@ -36,10 +37,8 @@ class CapturedStream:
         os.dup2(writer, descriptor, inheritable=True)
         os.close(writer)
         os.set_blocking(self.reader, False)
-        try:
+        with contextlib.suppress(OSError):  # over the user's pipe allowance: the default size serves
             fcntl.fcntl(self.reader, _F_SETPIPE_SZ, PIPE_SIZE_BYTES)
-        except OSError:
-            pass  # over the user's pipe allowance: the default size serves
         self._waiting = array.array("i", [0])
 
     def waiting_size_bytes(self) -> int:

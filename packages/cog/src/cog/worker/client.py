@@ -9,7 +9,18 @@ from typing import Any, Callable, Dict, Optional, Protocol, Type, cast
 
 from cog.worker.lines import LineSplitter
 from cog.worker.protocol import (
-    Described, Done, Log, Metric, Output, Pong, ProtocolError, Ready, ServerMessage, SetupFailed, decode, encode,
+    Described,
+    Done,
+    Log,
+    Metric,
+    Output,
+    Pong,
+    ProtocolError,
+    Ready,
+    ServerMessage,
+    SetupFailed,
+    decode,
+    encode,
 )  # fmt: skip
 
 __all__ = ["WorkerClient", "WorkerListener", "connect"]
@@ -142,14 +153,16 @@ class WorkerClient(asyncio.Protocol):
             self.closed.set_result(None)
 
     def _report(self, error: BaseException) -> None:
-        asyncio.get_running_loop().call_exception_handler({"message": "a worker listener raised", "exception": error, "protocol": self})
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "a worker listener raised", "exception": error, "protocol": self}
+        )
 
 
 async def connect(
     connected: socket.socket, listener: WorkerListener, *, loads: Optional[Loads] = None, dumps: Optional[Dumps] = None
 ) -> WorkerClient:
     """Speak the protocol on a connected Unix stream socket, which the client owns from here on."""
-    connected.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    connected.setblocking(False)
     loop = asyncio.get_running_loop()
     _, client = await loop.create_unix_connection(lambda: WorkerClient(listener, loads=loads, dumps=dumps), sock=connected)
     return client

@@ -1,7 +1,7 @@
 """Turning the JSON values of an input into what the runner's annotations promise.
 
-The platform validated them already; here only types JSON lacks are made (paths, files, secrets, floats). What to do is decided once,
-at set-up, so that a prediction with plain inputs pays for a dictionary look-up.
+The platform validated them already; here only types JSON lacks are made (paths, files, secrets, floats). What to do is decided
+once, at set-up, so that a prediction with plain inputs pays for a dictionary look-up.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from cog.types import File, Path, Secret, URLPath
 Convert = Callable[[Any], Any]
 
 
+class FetchedPath(Path):
+    """A temporary file that was made for one prediction."""
+
+
 def _to_path(value: Any) -> Any:
     path = Path.validate(value)
-    return path.convert() if isinstance(path, URLPath) else path
+    return FetchedPath(path.convert()) if isinstance(path, URLPath) else path
 
 
 def _to_secret(value: Any) -> Any:
@@ -68,7 +72,11 @@ def converter_for(members: List[Any]) -> Optional[Convert]:
 
 
 def _to_path_if_present(value: Any) -> Any:
-    return _to_path(value) if isinstance(value, str) and pathlib.Path(value).is_absolute() and pathlib.Path(value).exists() else value
+    return (
+        _to_path(value)
+        if isinstance(value, str) and pathlib.Path(value).is_absolute() and pathlib.Path(value).exists()
+        else value
+    )
 
 
 def _list_converter(item: Any) -> Optional[Convert]:
@@ -115,8 +123,10 @@ class InputReader:
 
 
 def close_files(arguments: Mapping[str, Any]) -> None:
-    """Close the files that were opened for a prediction."""
+    """Close the files that were opened for a prediction, and remove those that were fetched for it."""
     for value in arguments.values():
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, io.IOBase):
                 item.close()
+            elif isinstance(item, FetchedPath):
+                item.unlink(missing_ok=True)

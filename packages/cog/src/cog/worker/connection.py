@@ -1,6 +1,7 @@
 """The worker's end of the socket: blocking reads on one thread, sends from any thread.
 
-A worker without its server has nobody to work for, so a lost connection ends the process at once, whatever the model's code is doing.
+A worker without its server has nobody to work for, so a lost connection ends the process at once, whatever the model's code is
+doing.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from types import TracebackType
 from typing import List, Optional
 
@@ -31,6 +30,8 @@ def named_error(error: BaseException) -> str:
 
 def format_traceback(error: BaseException) -> str:
     """The traceback, beginning at the model's own code."""
+    import traceback  # here, because a worker that never fails should not wait for it to start
+
     frames: Optional[TracebackType] = error.__traceback__
     while frames is not None and _is_own(frames):
         frames = frames.tb_next

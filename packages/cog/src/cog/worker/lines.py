@@ -31,6 +31,9 @@ class LineSplitter:
         if rest:
             self._pending.append(rest)
             self._pending_size_bytes += len(rest)
-        if self._pending_size_bytes > self._line_size_bytes_max or (lines and len(lines[0]) > self._line_size_bytes_max):
-            raise ProtocolError(f"a line is longer than {self._line_size_bytes_max} bytes")
+        limit = self._line_size_bytes_max
+        # Only the first line can be longer than the chunk that completed it.
+        candidates = lines if len(chunk) > limit else lines[:1]
+        if self._pending_size_bytes > limit or any(len(line) > limit for line in candidates):
+            raise ProtocolError(f"a line is longer than {limit} bytes")
         return lines

@@ -10,7 +10,7 @@ CUT_MARK = " [… the rest of this line was cut]\n"
 
 
 class LogLines:
-    """One stream of bytes. ``\\r`` ends a line too, so that progress bars are seen while they move."""
+    """One stream of bytes. A carriage return ends a line too, so that progress bars are seen while they move."""
 
     def __init__(self, line_size_bytes_max: int = LINE_SIZE_BYTES_MAX) -> None:
         self._line_size_bytes_max = line_size_bytes_max

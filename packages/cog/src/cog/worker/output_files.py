@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import stat
 from typing import Any, List
 
@@ -21,8 +20,8 @@ class OutputInvalid(CogError):
 class OutputFiles:
     """The files of one prediction's outputs, numbered in the order they were met.
 
-    A returned path is copied, never moved: the model may still be writing other outputs from it, may return it again, or may own it.
-    Only files that lie in the prediction's own scratch folder are renamed.
+    A returned path is copied, never moved: the model may still be writing other outputs from it, may return it again, or may own
+    it. Only files that lie in the prediction's own scratch folder are renamed.
     """
 
     def __init__(self, scratch_dir: str, prediction_id: str) -> None:
@@ -54,6 +53,8 @@ class OutputFiles:
         if resolved.startswith(own_folder) and not os.path.islink(path) and found.st_nlink == 1:
             os.rename(resolved, target)
         else:
+            import shutil  # here, because most models return no files and it takes milliseconds to import
+
             shutil.copyfile(resolved, target)
 
     def add_stream(self, stream: Any, pointer: str) -> None:
@@ -99,4 +100,3 @@ def _shorten(name: str) -> str:
 def is_stream(value: Any) -> bool:
     """Whether a value is an open file or buffer, wrapped ones (``tempfile``) included."""
     return isinstance(value, io.IOBase) or isinstance(getattr(value, "file", None), io.IOBase)
-

@@ -6,11 +6,10 @@ The libraries a model may use (numpy, torch, pydantic) are recognised by what th
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import enum
 import math
 import os
-import uuid
+import sys
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 from cog.coder import Coder
@@ -89,7 +88,8 @@ def _refuse_secret(value: Any, files: OutputFiles, pointer: str, depth: int) -> 
 
 def _refuse_bytes(value: Any, files: OutputFiles, pointer: str, depth: int) -> Any:
     raise OutputInvalid(
-        f"the output{_at(pointer)} is of type {type_name(value)}, which JSON lacks; write a file and return its cog.Path, or return text"
+        f"the output{_at(pointer)} is of type {type_name(value)}, which JSON lacks; "
+        "write a file and return its cog.Path, or return text"
     )
 
 
@@ -127,8 +127,18 @@ def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, kinds)
 
 
+def _is_of(module: str, *names: str) -> Callable[[Any], bool]:
+    """As `_is`, for classes of a module that nobody can have values of before something imported it."""
+
+    def applies(value: Any) -> bool:
+        loaded = sys.modules.get(module)
+        return loaded is not None and isinstance(value, tuple(getattr(loaded, name) for name in names))
+
+    return applies
+
+
 def _can(*names: str) -> Callable[[Any], bool]:
-    return lambda value: not isinstance(value, type) and all(hasattr(value, name) for name in names)
+    return lambda value: not isinstance(value, type) and all(hasattr(type(value), name) for name in names)
 
 
 Conversion = Tuple[Callable[[Any], bool], Callable[[Any, OutputFiles, str, int], Any]]
@@ -148,13 +158,12 @@ _CONVERSIONS: Tuple[Conversion, ...] = (
     (_can("model_dump", "model_fields"), _pydantic),
     (_can("dict", "__fields__"), _pydantic),
     (_can("tolist", "dtype"), _array),
-    (_is(datetime.datetime, datetime.date, datetime.time), lambda value, files, pointer, depth: value.isoformat()),
-    (_is(uuid.UUID), lambda value, files, pointer, depth: str(value)),
-    (_is(Mapping), _object),  # type: ignore[type-abstract]
+    (_is_of("datetime", "date", "time"), lambda value, files, pointer, depth: value.isoformat()),
+    (_is_of("uuid", "UUID"), lambda value, files, pointer, depth: str(value)),
+    (_is(Mapping), _object),
     (lambda value: isinstance(value, (list, tuple, set, frozenset, range)) or _is_deque(value), _sequence),
 )
 
 
 def _is_deque(value: Any) -> bool:
     return type(value).__name__ in {"deque", "dict_keys", "dict_values"}
-

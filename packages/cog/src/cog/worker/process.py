@@ -1,11 +1,12 @@
 """The life of a worker process: first message, set-up, predictions, exit.
 
-Two threads matter. A reading thread owns the receiving side of the socket: it answers pings, forwards cancels and queues the rest, so
-that neither waits for the model. The main thread runs the model's code, because signals and many libraries insist on it.
+Two threads matter. A reading thread owns the receiving side of the socket: it answers pings, forwards cancels and queues the
+rest, so that neither waits for the model. The main thread runs the model's code, because signals and many libraries insist on it.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 import threading
@@ -18,7 +19,18 @@ from cog.worker.connection import EXIT_CONNECTION_LOST, Connection
 from cog.worker.failures import format_traceback, named_error
 from cog.worker.interruption import Interruption
 from cog.worker.protocol import (
-    Cancel, Describe, Message, Ping, Pong, Predict, ProtocolError, Ready, Setup, SetupFailed, Shutdown, decode,
+    Cancel,
+    Describe,
+    Message,
+    Ping,
+    Pong,
+    Predict,
+    ProtocolError,
+    Ready,
+    Setup,
+    SetupFailed,
+    Shutdown,
+    decode,
 )  # fmt: skip
 
 EXIT_SETUP_FAILED = 1
@@ -31,13 +43,15 @@ class Worker:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # The descriptor itself is about to be captured; what the process says as it dies must not end in its own pipe.
+        self._last_words = os.dup(2)
+        faulthandler.enable(self._last_words)
         self._interruption = Interruption()
         self._inbox: SimpleQueue[Union[Message, None]] = SimpleQueue()
-        self._deliver: Callable[[Message], None] = self._inbox.put
         self._handlers: Dict[Type[Any], Callable[[Any], None]] = {
             Setup: self._inbox.put,
             Describe: self._inbox.put,
-            Shutdown: lambda message: self._deliver(message),
+            Shutdown: self._inbox.put,
             Predict: self._receive_predict,
             Cancel: self._receive_cancel,
             Ping: lambda message: connection.send(Pong(nonce=message.nonce)),
@@ -62,13 +76,13 @@ class Worker:
                 message = decode(line)
                 handlers[type(message)](message)
         except (ProtocolError, KeyError) as error:
-            os.write(2, f"cog worker: {error}\n".encode())
+            os.write(self._last_words, f"cog worker: {error}\n".encode())
         # Nobody is left to work for, and the model's code may not return for hours.
         os._exit(EXIT_CONNECTION_LOST)
 
     def _receive_predict(self, message: Predict) -> None:
         self._interruption.expect(message.id)
-        self._deliver(message)
+        self._inbox.put(message)
 
     def _receive_cancel(self, message: Cancel) -> None:
         self._interruption.request(message.id)
@@ -91,7 +105,9 @@ class Worker:
         if runner.is_async:
             from cog.worker.async_predictions import AsyncPredictions
 
-            concurrent = AsyncPredictions(runner=runner, connection=self._connection, capture=capture, scratch_dir=message.scratch_dir)
+            concurrent = AsyncPredictions(
+                runner=runner, connection=self._connection, capture=capture, scratch_dir=message.scratch_dir
+            )
             self._receive_via(concurrent)
             concurrent.serve(*logs, ready)
             return 0

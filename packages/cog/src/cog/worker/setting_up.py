@@ -71,5 +71,3 @@ def _weights_for(parameter: inspect.Parameter, message: Setup) -> Any:
         return parameter.default if parameter.default is not inspect.Parameter.empty else None
     wanted = str(parameter.annotation)
     return Path(found) if "Path" in wanted and "str" not in wanted and "://" not in found else found
-
-

@@ -104,7 +104,9 @@ class SyncPredictions:
 
     def _metric_sink(self, prediction_id: str) -> Callable[[str, Any, str], None]:
         def send(name: str, value: Any, mode: str) -> None:
-            message = Metric(id=prediction_id, name=name, value=to_json_value(value, OutputFiles(self._scratch_dir, prediction_id)), mode=mode)
+            message = Metric(
+                id=prediction_id, name=name, value=to_json_value(value, OutputFiles(self._scratch_dir, prediction_id)), mode=mode
+            )
             self._interruption.shield(lambda: self._connection.send(message))
 
         return send
@@ -115,4 +117,3 @@ def _throw_into(iterator: Any) -> None:
     throw = getattr(iterator, "throw", None)
     if throw is not None and getattr(iterator, "gi_frame", None) is not None:
         throw(CancelationException("the prediction was canceled"))
-

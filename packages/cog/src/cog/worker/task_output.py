@@ -29,7 +29,9 @@ class TaskOutput:
         """Stop, and give back the partial last lines. Every earlier line has been sent when this returns."""
         with self._lock:
             streams = self._lines.pop(prediction_id, {})
-            return [Log(text=text, id=prediction_id, source=source) for source, lines in streams.items() for text in lines.flush()]
+            return [
+                Log(text=text, id=prediction_id, source=source) for source, lines in streams.items() for text in lines.flush()
+            ]
 
     def write(self, text: str, source: str) -> bool:
         """Attribute text to the current task's prediction; false when there is none."""
