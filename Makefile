@@ -25,7 +25,8 @@ test: setup-dev ## Run every test
 lint: setup-dev ## Check format, style, types, import contracts, sizes
 	@$(BIN)/ruff format --check --quiet . || (echo "run: make format"; exit 1)
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/mypy packages/cog/src packages/replicate/src packages/replicate-server/src tools bench tests
+	@$(BIN)/python tools/check_test_types.py
 	@$(BIN)/lint-imports --no-logo 2>&1 | tail -25 | grep -v '^$$'
 	@$(BIN)/python tools/tidy.py
 

@@ -40,7 +40,7 @@ def _finished(account_id: AccountId, number: int) -> Prediction:
 
 
 async def _store_predictions(data_dir: Path, *, first: int, last: int) -> None:
-    store = await open_store(data_dir / "platform.db", clock=SystemClock())
+    store = open_store(data_dir / "replicate.db", SystemClock())
     try:
         account = (await store.list_accounts())[0]
         for start in range(first, last, BATCH):

@@ -24,19 +24,21 @@ Delivery = tuple[dict[str, str], bytes]
 def read_events(url: str, last_event_id: str | None = None) -> list[tuple[str, str, str]]:
     """Read a stream to its end: (event, id, data) of each."""
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_event_id} if last_event_id else {})
-    events, current = [], {"data": []}  # type: ignore[var-annotated]
+    events: list[tuple[str, str, str]] = []
+    names: dict[str, str] = {}
+    data: list[str] = []
     with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
         text = "".join(answer.iter_text())
     for line in text.split("\n"):
         name, _, value = line.partition(": ")
         if name == "data":
-            current["data"].append(value)
+            data.append(value)
         elif name in {"event", "id"}:
-            current[name] = value
-        elif not line and "event" in current:
-            events.append((current["event"], current["id"], "\n".join(current["data"])))
-            current = {"data": []}
+            names[name] = value
+        elif not line and "event" in names:
+            events.append((names["event"], names["id"], "\n".join(data)))
+            names, data = {}, []
     return events
 
 
@@ -123,7 +125,7 @@ def test_webhooks_come_in_order_with_completed_last(
     url, received = receiver
     body = {"version": published.versions["tokens"], "input": {"prompt": "a b c"}, "webhook": url}
     api.post("/v1/predictions", json=body, headers={"Prefer": "wait"})
-    statuses = []
+    statuses: list[str] = []
     while not statuses or statuses[-1] not in {"succeeded", "failed"}:
         statuses.append(json.loads(received.get(timeout=30)[1])["status"])
     assert statuses[-1] == "succeeded"

@@ -16,7 +16,8 @@ from cog.runner import BasePredictor, BaseRunner, concurrent, streaming
 from cog.scope import current_scope
 from cog.types import AsyncConcatenateIterator, ConcatenateIterator, File, Path, Secret, URLFile, URLPath
 
-__version__ = "0.1.0"
+__version__ = "0.23.1+open"
+"""The official interface this one matches, and that it is not the official one (docs/decisions/0004-cog-version-number.md)."""
 
 __all__ = [
     "AsyncConcatenateIterator",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, TypeVar
 
 from cog.scope import Scope, current_scope
 
@@ -15,11 +15,11 @@ class BaseRunner:
     Both methods may be ``async``. Define ``run`` or ``predict``, not both.
     """
 
-    def setup(self, weights: Optional[Any] = None) -> Any:
+    def setup(self, *args: Any, **kwargs: Any) -> Any:
         """Load what every prediction needs. Called once, before the first prediction.
 
-        Args:
-            weights: A place to load weights from, when one is configured and the method has the parameter.
+        Yours takes nothing, or one parameter ``weights``: a place to load weights from, None when none is configured. (This one
+        takes anything, so that type checkers accept both.)
         """
 
     def run(self, *args: Any, **kwargs: Any) -> Any:

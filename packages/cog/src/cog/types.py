@@ -180,9 +180,14 @@ class Secret:
         return "**********" if self.secret_value is not None else ""
 
 
-class ConcatenateIterator(Iterator[Item]):
-    """The return annotation of a generator whose pieces of text are shown joined."""
+if TYPE_CHECKING:
+    # Type checkers let a generator function return an Iterator, but no subclass of it.
+    ConcatenateIterator = Iterator
+    AsyncConcatenateIterator = AsyncIterator
+else:
 
+    class ConcatenateIterator(Iterator[Item]):
+        """The return annotation of a generator whose pieces of text are shown joined."""
 
-class AsyncConcatenateIterator(AsyncIterator[Item]):
-    """The return annotation of an async generator whose pieces of text are shown joined."""
+    class AsyncConcatenateIterator(AsyncIterator[Item]):
+        """The return annotation of an async generator whose pieces of text are shown joined."""

@@ -21,74 +21,80 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="REPLICATE_SERVER_", frozen=True, extra="forbid")
 
     # Where it listens and keeps its data.
-    host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    data_dir: Path = Field(Path("data"), description="Folder of the database, the files and the environments.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    data_dir: Path = Field(default=Path("data"), description="Folder of the database, the files and the environments.")
     public_url: str | None = Field(
-        None, description="How clients reach the server, without a trailing slash. Default: http://HOST:PORT."
+        default=None, description="How clients reach the server, without a trailing slash. Default: http://HOST:PORT."
     )
     allow_insecure_bind: bool = Field(
-        False, description="Listen on other than loopback addresses without TLS in front. Refused unless set."
+        default=False, description="Listen on other than loopback addresses without TLS in front. Refused unless set."
     )
     bootstrap_token: SecretStr | None = Field(
-        None,
+        default=None,
         description="Token of the first account, instead of a random one. Must begin with r8_ and have at least 24 characters.",
     )
-    bootstrap_username: str = Field("local", description="Name of the first account.")
+    bootstrap_username: str = Field(default="local", description="Name of the first account.")
 
     # Predictions.
     prediction_attempts_max: int = Field(
-        3, ge=1, description="How often a prediction's code is started before a lost instance fails it."
+        default=3, ge=1, description="How often a prediction's code is started before a lost instance fails it."
     )
-    prediction_timeout_seconds: float = Field(1800, gt=0, description="How long a prediction may run; then it is canceled.")
-    prediction_body_bytes_max: int = Field(100 * MEBIBYTE, gt=0, description="Largest request body of a create.")
-    sync_wait_seconds_max: float = Field(60, gt=0, description="Upper bound of Prefer: wait.")
-    queue_length_max: int = Field(1_000_000, gt=0, description="Queued predictions in all; then creates answer 429.")
+    prediction_timeout_seconds: float = Field(
+        default=1800, gt=0, description="How long a prediction may run; then it is canceled."
+    )
+    prediction_body_bytes_max: int = Field(default=100 * MEBIBYTE, gt=0, description="Largest request body of a create.")
+    sync_wait_seconds_max: float = Field(default=60, gt=0, description="Upper bound of Prefer: wait.")
+    queue_length_max: int = Field(default=1_000_000, gt=0, description="Queued predictions in all; then creates answer 429.")
     logs_bytes_max: int = Field(
-        5 * MEBIBYTE, gt=0, description="Log text kept for one prediction: head and tail, with a mark between."
+        default=5 * MEBIBYTE, gt=0, description="Log text kept for one prediction: head and tail, with a mark between."
     )
-    output_bytes_max: int = Field(64 * MEBIBYTE, gt=0, description="Largest JSON output of one prediction.")
+    output_bytes_max: int = Field(default=64 * MEBIBYTE, gt=0, description="Largest JSON output of one prediction.")
 
     # Instances.
-    setup_timeout_seconds: float = Field(600, gt=0, description="How long environment and setup() may take.")
-    setup_failures_max: int = Field(3, ge=1, description="Setup failures in a row that quarantine a version.")
-    quarantine_seconds: float = Field(300, gt=0, description="How long a quarantined version fails its predictions at once.")
-    instance_idle_seconds: float = Field(300, ge=0, description="How long an idle instance stays warm.")
-    instances_per_version_max: int = Field(4, ge=1, description="Instances of one version at once.")
-    instance_memory_bytes: int = Field(2 * GIBIBYTE, gt=0, description="Memory limit of one instance.")
+    setup_timeout_seconds: float = Field(default=600, gt=0, description="How long environment and setup() may take.")
+    setup_failures_max: int = Field(default=3, ge=1, description="Setup failures in a row that quarantine a version.")
+    quarantine_seconds: float = Field(
+        default=300, gt=0, description="How long a quarantined version fails its predictions at once."
+    )
+    instance_idle_seconds: float = Field(default=300, ge=0, description="How long an idle instance stays warm.")
+    instances_per_version_max: int = Field(default=4, ge=1, description="Instances of one version at once.")
+    instance_memory_bytes: int = Field(default=2 * GIBIBYTE, gt=0, description="Memory limit of one instance.")
     instance_network: bool = Field(
-        True, description="Whether model code may use the network (cog models often download weights in setup)."
+        default=True, description="Whether model code may use the network (cog models often download weights in setup)."
     )
-    sandbox: str = Field("auto", pattern="^(auto|bubblewrap|process)$", description="How model code is isolated.")
-    cpu_slots: float | None = Field(None, gt=0, description="Instances that may run at once by CPU. Default: 2 per core.")
+    sandbox: str = Field(default="auto", pattern="^(auto|bubblewrap|process)$", description="How model code is isolated.")
+    cpu_slots: float | None = Field(default=None, gt=0, description="Instances that may run at once by CPU. Default: 2 per core.")
     memory_bytes: int | None = Field(
-        None, gt=0, description="Memory for all instances. Default: three quarters of the machine's."
+        default=None, gt=0, description="Memory for all instances. Default: three quarters of the machine's."
     )
-    gpus: int | None = Field(None, ge=0, description="GPUs to use. Default: those found.")
-    cancel_grace_seconds: float = Field(10, ge=0, description="Between asking canceled code to stop and killing it.")
-    lease_seconds: float = Field(15, gt=0, description="How long an unresponsive instance or server keeps its claims.")
+    gpus: int | None = Field(default=None, ge=0, description="GPUs to use. Default: those found.")
+    cancel_grace_seconds: float = Field(default=10, ge=0, description="Between asking canceled code to stop and killing it.")
+    lease_seconds: float = Field(default=15, gt=0, description="How long an unresponsive instance or server keeps its claims.")
 
     # Files and the network.
-    file_bytes_max: int = Field(100 * MEBIBYTE, gt=0, description="Largest upload of the Files API.")
-    file_expiry_seconds: float = Field(86400, gt=0, description="How long an uploaded file is kept.")
-    input_file_bytes_max: int = Field(5 * GIBIBYTE, gt=0, description="Largest file fetched for an input.")
-    output_file_bytes_max: int = Field(5 * GIBIBYTE, gt=0, description="Largest file of an output.")
-    package_bytes_max: int = Field(2 * GIBIBYTE, gt=0, description="Largest published folder, unpacked.")
+    file_bytes_max: int = Field(default=100 * MEBIBYTE, gt=0, description="Largest upload of the Files API.")
+    file_expiry_seconds: float = Field(default=86400, gt=0, description="How long an uploaded file is kept.")
+    input_file_bytes_max: int = Field(default=5 * GIBIBYTE, gt=0, description="Largest file fetched for an input.")
+    output_file_bytes_max: int = Field(default=5 * GIBIBYTE, gt=0, description="Largest file of an output.")
+    package_bytes_max: int = Field(default=2 * GIBIBYTE, gt=0, description="Largest published folder, unpacked.")
     private_targets: bool | None = Field(
-        None,
+        default=None,
         description="Whether webhooks and input URLs may point to loopback and private addresses, and webhooks to plain http. "
         "Default: only while listening on loopback.",
     )
-    fetch_timeout_seconds: float = Field(300, gt=0, description="Time limit of fetching one input URL.")
+    fetch_timeout_seconds: float = Field(default=300, gt=0, description="Time limit of fetching one input URL.")
 
     # Webhooks and streams.
-    webhook_attempts_max: int = Field(10, ge=1, description="Attempts of a terminal webhook.")
-    webhook_timeout_seconds: float = Field(15, gt=0, description="Time limit of one webhook request.")
+    webhook_attempts_max: int = Field(default=10, ge=1, description="Attempts of a terminal webhook.")
+    webhook_timeout_seconds: float = Field(default=15, gt=0, description="Time limit of one webhook request.")
     webhook_interval_seconds: float = Field(
-        0.5, ge=0, description="Shortest time between output or logs webhooks of one prediction."
+        default=0.5, ge=0, description="Shortest time between output or logs webhooks of one prediction."
     )
-    stream_heartbeat_seconds: float = Field(15, gt=0, description="Longest silence in an event stream.")
-    shutdown_grace_seconds: float = Field(30, ge=0, description="How long running predictions may end after a stop signal.")
+    stream_heartbeat_seconds: float = Field(default=15, gt=0, description="Longest silence in an event stream.")
+    shutdown_grace_seconds: float = Field(
+        default=30, ge=0, description="How long running predictions may end after a stop signal."
+    )
 
     @property
     def is_loopback(self) -> bool:

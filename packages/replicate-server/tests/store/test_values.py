@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from replicate_server.domain.metrics import fold_metric
 from replicate_server.ports.store import CursorInvalid
 from replicate_server.store.cursors import Position, encode_cursor, parse_cursor
-from replicate_server.store.folding import fold_metric
 from replicate_server.store.values import json_text, json_value, micros, moment
 
 TIMES = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2500, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001

@@ -6,7 +6,7 @@ What it tells is a hint; the store holds what is true. A reader is a position an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 from replicate_server.domain.ids import PredictionId
 from replicate_server.domain.lifecycle import is_terminal
@@ -130,7 +130,7 @@ class LocalEventHub:
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def read(self, prediction_id: PredictionId, *, after: int) -> AsyncIterator[Sequence[Event]]:
+    async def read(self, prediction_id: PredictionId, *, after: int) -> AsyncGenerator[Sequence[Event], None]:
         """See the port."""
         topic = self._topics.get(prediction_id)
         if topic is None:

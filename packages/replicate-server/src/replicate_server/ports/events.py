@@ -7,7 +7,7 @@ a position: a stalled one costs a constant (promise S1).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from replicate_server.domain.ids import PredictionId
@@ -43,7 +43,7 @@ class EventHub(Protocol):
         """The terminal prediction as soon as it is one, or None at the time-out. Answers at once for one that has ended."""
         ...
 
-    def read(self, prediction_id: PredictionId, *, after: int) -> AsyncIterator[Sequence[Event]]:
+    def read(self, prediction_id: PredictionId, *, after: int) -> AsyncGenerator[Sequence[Event], None]:
         """Every event after a sequence number, exactly once and in order, in batches; ends after ``done``.
 
         An empty batch is a heartbeat, given after the hub's silence limit so that the connection can be kept alive.
