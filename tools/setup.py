@@ -78,9 +78,8 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="install what tests and linters need too")
     dev: bool = parser.parse_args().dev
     if sys.version_info < PYTHON_MIN:
-        fail(
-            f"Python {'.'.join(map(str, PYTHON_MIN))} or newer is needed, this is {sys.version.split()[0]}: try PYTHON=python3.12 make …"
-        )
+        wanted = ".".join(map(str, PYTHON_MIN))
+        fail(f"Python {wanted} or newer is needed, this is {sys.version.split()[0]}: try PYTHON=python3.12 make …")
     stamp = ENVIRONMENT / "setup-stamp"
     if is_current(stamp, dev=dev):
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from replicate_server.domain.records import Prediction
 from replicate_server.ports.clock import SystemClock
 from replicate_server.ports.store import StorageUnavailable
-from replicate_server.store import SqlStore, open_store, writer
+from replicate_server.store import SqlStore, open_store, sqlite, writer
 from replicate_server.store.sqlite import SqliteConnection, SqliteDatabase
 from replicate_server.store.statements import Connection, Statement
 from replicate_server.store.writer import Operation, Writer
@@ -103,6 +104,28 @@ async def test_an_operation_that_raises_does_not_fail_its_neighbours(flaky: Writ
     assert answers == [1, problem, 3]
 
 
+class WhichThread(Operation[bool]):
+    """Tells whether it was applied on the thread that submitted it."""
+
+    def __init__(self) -> None:
+        self._submitter = threading.get_ident()
+
+    def apply(self, connection: Connection) -> bool:
+        return threading.get_ident() == self._submitter
+
+
+async def test_quick_operations_are_applied_where_they_are_submitted_and_long_ones_are_not(flaky: Writer) -> None:
+    long = WhichThread()
+    long.is_long = True
+    assert await flaky.write(WhichThread())
+    assert not await flaky.write(long)
+
+
+async def test_operations_of_a_distant_database_are_applied_on_the_thread(flaky: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FlakyDatabase, "is_quick", False)
+    assert not await flaky.write(WhichThread())
+
+
 async def test_a_failed_commit_fails_its_whole_batch_and_the_writer_recovers(flaky: Writer, database: FlakyDatabase) -> None:
     database.failures = [sqlite3.SQLITE_IOERR]
     answers = await asyncio.gather(*(flaky.write(Add([], number)) for number in range(3)), return_exceptions=True)
@@ -148,11 +171,9 @@ async def test_a_full_disk_refuses_writes_and_keeps_everything_before(opened: Sq
 
 
 async def test_a_database_locked_by_another_process_is_unavailable_until_it_is_free(
-    opened: SqlStore, tmp_path: Path, new_prediction: NewPrediction
+    opened: SqlStore, tmp_path: Path, new_prediction: NewPrediction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connection = opened._writer._connection
-    assert isinstance(connection, SqliteConnection)
-    connection.raw.execute("PRAGMA busy_timeout = 1")
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.001)
     other = sqlite3.connect(tmp_path / "store.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageUnavailable, match="locked"):

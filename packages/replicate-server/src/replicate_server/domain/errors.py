@@ -1,7 +1,8 @@
 """Operating errors: what the HTTP API can refuse, each with a stable code, a status, a fault and advice.
 
-`contract/errors.yaml` is the list; a test compares the two. Bugs are not here: they raise plain exceptions and become a logged 500.
-A prediction that fails is not here either: it is a resource with status ``failed``. Only ``api.problems`` writes them as HTTP bodies.
+`contract/errors.yaml` is the list; a test compares the two. Bugs are not here: they raise plain exceptions and become a
+logged 500. A prediction that fails is not here either: it is a resource with status ``failed``. Only ``api.problems`` writes
+them as HTTP bodies.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ class FieldError:
     """One thing wrong with a request, in the words of reference http-api §3."""
 
     type: str
-    """``required``, ``invalid_type``, ``number_lte``, ``number_gte``, ``enum``, ``additional_property_not_allowed``, ``format`` …"""
+    """``required``, ``invalid_type``, ``number_lte``, ``enum``, ``additional_property_not_allowed``, ``format`` and so on."""
     field: str
     """``input``, ``input.prompt``, ``webhook`` or ""."""
     description: str

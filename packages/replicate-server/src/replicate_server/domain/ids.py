@@ -1,6 +1,6 @@
 """Identifiers: their types, and how new ones are made from given random bytes.
 
-Owns the alphabets and lengths. Randomness comes in as bytes so that tests can replay it. See ``references`` for parsing what users write.
+Owns the alphabets and lengths. Randomness comes in as bytes so that tests can replay it.
 """
 
 from __future__ import annotations

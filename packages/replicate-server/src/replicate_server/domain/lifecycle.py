@@ -1,7 +1,7 @@
 """The life of a prediction (and of a training) as one table.
 
-Owns the statuses, which may follow which, and what counts as terminal. Everything else that needs to know — the database's checks,
-the documentation, the scheduler — reads this table or is tested against it. Pure: no clock, no I/O.
+Owns the statuses, which may follow which, and what counts as terminal. Everything else that needs to know (the database's
+checks, the documentation, the scheduler) reads this table or is tested against it. Pure: no clock, no I/O.
 """
 
 from __future__ import annotations

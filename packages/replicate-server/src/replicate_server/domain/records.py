@@ -1,7 +1,7 @@
 """What is stored, as frozen values. Stores return these and never rows; the wire shapes live in ``api.wire``.
 
-Times are aware UTC datetimes. JSON-valued fields hold plain Python values (dict, list, str, int, float, bool, None). Nothing here does
-I/O, and nothing here may be mutated: a change is a new record.
+Times are aware UTC datetimes. JSON-valued fields hold plain Python values (dict, list, str, int, float, bool, None). Nothing
+here does I/O, and nothing here may be mutated: a change is a new record.
 """
 
 from __future__ import annotations
@@ -174,14 +174,14 @@ class Event:
     """1, 2, 3 … without gaps within a prediction."""
     kind: str
     """``output`` (data: the JSON value yielded), ``log`` (data: text), ``metric`` (data: ``[name, value, mode]``), or
-    ``done`` (data: the wire object, ``{}`` or ``{"reason": …}`` and for errors ``{"reason": "error", "detail": …}``), always the last."""
+    ``done`` (data: ``{}``, ``{"reason": "canceled"}`` or ``{"reason": "error", "detail": …}``), always the last."""
     data: Json
     created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """Bytes with a name: an upload of the Files API or an output of a prediction. The bytes are in the blob port under ``blob_key``."""
+    """Bytes with a name: an upload or an output of a prediction. The bytes are in the blob port under ``blob_key``."""
 
     id: FileId
     account_id: AccountId

@@ -1,7 +1,7 @@
 """The engine port: places instances of versions on hardware and carries messages to and from them.
 
-An engine knows nothing of the store, the queue or HTTP. It tells what happens to an instance through an `InstanceObserver`, called on the
-event loop's thread, never concurrently, and it never raises into its caller for what a model does.
+An engine knows nothing of the store, the queue or HTTP. It tells what happens to an instance through an `InstanceObserver`,
+called on the event loop's thread, never concurrently, and it never raises into its caller for what a model does.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class InstanceObserver(Protocol):
         ...
 
     def output(self, instance_id: InstanceId, message: Output) -> None:
-        """A prediction yielded a value. ``OutputFile.path`` is a host path by now, already checked to lie in the scratch folder."""
+        """A prediction yielded a value. ``OutputFile.path`` is a host path by now, checked to lie in the scratch folder."""
         ...
 
     def metric(self, instance_id: InstanceId, message: Metric) -> None:
@@ -79,8 +79,10 @@ class InstanceObserver(Protocol):
         ...
 
     def exited(self, instance_id: InstanceId, reason: str) -> None:
-        """The instance is gone, wanted or not; the last call. ``reason`` names the signal or exit code, for example
-        ``killed by SIGKILL (out of memory)``. Predictions it was running get no ``done``.
+        """The instance is gone, wanted or not; the last call.
+
+        ``reason`` names the signal or exit code, for example ``killed by SIGKILL (out of memory)``. Predictions it was running
+        get no ``done``.
         """
         ...
 
@@ -126,7 +128,7 @@ class Engine(Protocol):
         ...
 
     async def lock_requirements(self, requirements: str, *, python_version: str, log: Callable[[str], None]) -> str:
-        """Resolve requirements (text of a requirements file) to pins with hashes. Already pinned text with hashes is kept as it is.
+        """Resolve the text of a requirements file to pins with hashes. Text that is pinned and hashed already is kept as it is.
 
         Raises:
             PackageBroken: If they cannot be resolved.

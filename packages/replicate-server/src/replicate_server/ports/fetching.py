@@ -1,5 +1,6 @@
-"""The fetching port: how the server reads what a user's URL points to, and posts to a user's URL, without becoming a proxy into
-private networks (promises N1–N4).
+"""The fetching port: guarded HTTP to addresses that users name.
+
+The server reads what a user's URL points to, and posts to it, without becoming a proxy into private networks (promises N1–N4).
 """
 
 from __future__ import annotations

@@ -129,6 +129,7 @@ class PredictionStore(Protocol):
         self, version_id: VersionId, *, claims_max: int, holder: HolderId, instance_id: InstanceId, expires_at: datetime
     ) -> list[Prediction]:
         """Claim up to ``claims_max`` unclaimed starting predictions, oldest first; each gets a new token and one more attempt.
+
         Two concurrent calls never claim the same one.
         """
         ...
@@ -150,12 +151,14 @@ class PredictionStore(Protocol):
         ...
 
     async def finish_prediction(self, claim: ClaimRef, outcome: Outcome, consequences: Consequences = NOTHING) -> bool:
-        """Record the outcome of a claimed prediction and end its claim. ``started_at`` set means that it passed through processing."""
+        """Record the outcome of a claimed prediction and end its claim; ``started_at`` says it passed through processing."""
         ...
 
     async def finish_unclaimed(self, prediction_id: PredictionId, outcome: Outcome, consequences: Consequences = NOTHING) -> bool:
-        """Record the outcome of a prediction that nobody has claimed (canceled or aborted while queued, or failed because its version
-        cannot be set up). False when it is claimed or already ended.
+        """Record the outcome of a prediction that nobody has claimed.
+
+        It was canceled or aborted while queued, or failed because its version cannot be set up.
+        False when it is claimed or already ended.
         """
         ...
 
@@ -164,7 +167,7 @@ class PredictionStore(Protocol):
         ...
 
     async def request_cancel(self, prediction_id: PredictionId, *, at: datetime) -> bool:
-        """Remember that a claimed prediction is to be canceled, so that a restart does not run it again. False when it has ended."""
+        """Remember that a claimed prediction is to be canceled, so that a restart will not run it again; False when it ended."""
         ...
 
     async def queues(self) -> list[VersionQueue]:
@@ -234,7 +237,10 @@ class ModelStore(Protocol):
         ...
 
     async def create_version(self, version: Version) -> bool:
-        """Store a version and make it its model's latest. False when the model has it already; it becomes the latest all the same."""
+        """Store a version and make it its model's latest.
+
+        False when the model had it already; it becomes the latest all the same.
+        """
         ...
 
     async def version(self, model_id: ModelId, version_id: VersionId) -> Version | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from replicate_server.domain.ids import HolderId, InstanceId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
@@ -22,6 +22,11 @@ from replicate_server.store.statements import Connection, Statement
 from replicate_server.store.values import json_text, micros, optional_json_text, optional_micros
 from replicate_server.store.writer import Operation
 
+QUICK_LENGTH_MAX: Final = 256 * 1024
+"""Characters that are written in well under a millisecond."""
+ROW_LENGTH: Final = 1024
+"""What a row costs in itself, in characters written."""
+
 Rows = list[tuple[Statement, list[dict[str, Any]]]]
 
 
@@ -35,6 +40,13 @@ def consequence_rows(consequences: Consequences) -> Rows:
         (sql.INSERT_MESSAGE, [message_parameters(message) for message in consequences.messages]),
     ]
     return [(statement, parameters) for statement, parameters in rows if parameters]
+
+
+def is_long(length: int, rows: Rows) -> bool:
+    """Whether writing so many characters and rows may take a millisecond or more."""
+    for _, many in rows:
+        length += sum(ROW_LENGTH + len(parameters.get("data") or parameters.get("body") or "") for parameters in many)
+    return length > QUICK_LENGTH_MAX
 
 
 def insert_rows(connection: Connection, rows: Rows) -> None:
@@ -71,6 +83,7 @@ class CreatePrediction(Operation[None]):
     def __init__(self, prediction: Prediction, consequences: Consequences) -> None:
         self._parameters = prediction_parameters(prediction)
         self._rows = consequence_rows(consequences)
+        self.is_long = is_long(self._parameters["text_length"], self._rows)
 
     def apply(self, connection: Connection) -> None:
         """Insert it with its consequences."""
@@ -120,6 +133,8 @@ class ReleaseClaims(Operation[None]):
 class RenewClaims(Operation[int]):
     """Move a holder's leases."""
 
+    is_long = True
+
     def __init__(self, holder: HolderId, expires_at: datetime) -> None:
         self._parameters = {"holder": holder, "expires_at": micros(expires_at)}
 
@@ -135,6 +150,7 @@ class ContinueClaim(Operation[bool]):
         self._claim = claim_parameters(claim)
         self._start = {**self._claim, "processing_at": micros(started_at)}
         self._rows = consequence_rows(consequences)
+        self.is_long = is_long(0, self._rows)
 
     def apply(self, connection: Connection) -> bool:
         """Write, if the claim holds. Reading the status first is cheaper than rewriting a row that need not change."""
@@ -154,6 +170,7 @@ class ChangeOnce(Operation[bool]):
         self._statement = statement
         self._parameters = parameters
         self._rows = consequence_rows(consequences)
+        self.is_long = is_long(parameters.get("outcome_length", 0), self._rows)
 
     def apply(self, connection: Connection) -> bool:
         """Change, and write the consequences if there was something to change."""

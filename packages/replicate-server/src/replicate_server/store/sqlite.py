@@ -32,7 +32,7 @@ class _Dialect(SQLiteDialect):
 
 DIALECT: Final = _Dialect(paramstyle="qmark")
 
-BUSY_TIMEOUT_SECONDS: Final = 5.0
+BUSY_TIMEOUT_SECONDS = 5.0
 CHECKPOINT_PAGES: Final = 4000
 """16 MiB of log between checkpoints: fewer stalls than the default 1,000, still read through quickly after a crash."""
 STATEMENTS_MAX: Final = 256
@@ -77,6 +77,7 @@ class SqliteConnection:
             self._raw.execute("PRAGMA synchronous = FULL")
             self._raw.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
             self._raw.execute(f"PRAGMA journal_size_limit = {4 * CHECKPOINT_PAGES * 4096}")
+            self._raw.execute("PRAGMA busy_timeout = 0")
         else:
             self._raw.execute("PRAGMA query_only = ON")
 
@@ -85,9 +86,15 @@ class SqliteConnection:
         """The driver's connection, for start-up and tests."""
         return self._raw
 
-    def begin(self) -> None:
+    def begin(self, *, is_patient: bool) -> None:
         """Take the write lock at once: a transaction that only later finds it busy could not be retried."""
-        self._raw.execute("BEGIN IMMEDIATE")
+        if is_patient:
+            self._raw.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}")
+        try:
+            self._raw.execute("BEGIN IMMEDIATE")
+        finally:
+            if is_patient:
+                self._raw.execute("PRAGMA busy_timeout = 0")
 
     def commit(self) -> None:
         """End the transaction; returns when it is on disk."""
@@ -139,6 +146,8 @@ class SqliteConnection:
 
 class SqliteDatabase:
     """A `Database` in one file."""
+
+    is_quick = True
 
     def __init__(self, path: Path) -> None:
         self.path = path

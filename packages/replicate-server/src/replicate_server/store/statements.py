@@ -69,8 +69,8 @@ def _picker(names: Sequence[str]) -> Callable[[Parameters], Row]:
 class Connection(Protocol):
     """One database connection, used by one thread at a time."""
 
-    def begin(self) -> None:
-        """Begin a transaction that will write."""
+    def begin(self, *, is_patient: bool) -> None:
+        """Begin a transaction that will write; a patient one waits for a while where another process writes."""
         ...
 
     def commit(self) -> None:
@@ -116,6 +116,11 @@ class Connection(Protocol):
 
 class Database(Protocol):
     """Opens connections and explains their errors; one per dialect."""
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a statement takes microseconds, so that handing it to a thread costs more than waiting for it."""
+        ...
 
     def connect_writer(self) -> Connection:
         """Open the connection that writes."""

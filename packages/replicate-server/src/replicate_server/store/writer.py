@@ -1,9 +1,11 @@
-"""The writer: one thread that applies operations in the order of submission and commits many of them at once.
+"""The writer: applies operations in the order of submission, many in one transaction, and commits on a thread of its own.
 
 A commit costs one disk flush however much is in it, so while one flush runs the next batch gathers: latency stays one or two
 flushes and throughput grows with load. Awaiting coroutines are woken together, by one call into their loop.
 
-It does not know what operations mean. See docs/decisions/0020-one-writer-thread-with-group-commit.md.
+Where statements take microseconds they are executed on the loop's thread and only the flush is left to the other: a statement
+releases the interpreter lock, and a thread that shares it with a busy loop gets it back only after milliseconds, for each
+statement anew. It does not know what operations mean. See docs/decisions/0020-one-writer-with-group-commit.md.
 """
 
 from __future__ import annotations
@@ -24,16 +26,18 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 BATCH_MAX: Final = 1000
-"""Operations of one commit, up to one turn of the loop more: bounds how long the first waits for the last."""
+"""Operations of one commit: bounds how long the first waits for the last."""
 WAITING_MAX: Final = 10_000
 """Operations not yet on disk; then new work is refused. What continues or ends accepted work is always taken."""
 
 
 class Operation(Generic[T]):
-    """A write: applied inside the writer's transaction, on the writer's thread, together with its neighbours."""
+    """A write: applied inside the writer's transaction, together with its neighbours."""
 
     is_new_work: ClassVar[bool] = False
     """Whether it may be refused when too much waits."""
+    is_long: bool = False
+    """Whether it may take a millisecond or more, for its size or for the rows it changes; then the loop does not wait for it."""
 
     def apply(self, connection: Connection) -> T:
         """Make the change. May be called again after everything it did was rolled back."""
@@ -45,10 +49,16 @@ class Operation(Generic[T]):
         return [operation.apply(connection) for operation in operations]
 
 
+class Flush(Operation[None]):
+    """Changes nothing; it is on disk when everything before it is."""
+
+    def apply(self, connection: Connection) -> None:
+        """Do nothing."""
+
+
 class _Submission(NamedTuple):
     operation: Operation[Any]
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
 
 
 class _Settled(NamedTuple):
@@ -57,17 +67,25 @@ class _Settled(NamedTuple):
     error: Exception | None = None
 
 
+class _Work(NamedTuple):
+    loop: asyncio.AbstractEventLoop
+    batch: list[_Submission]
+    settled: list[_Settled] | None
+    """Applied already and to be committed; None when it is still to be applied."""
+
+
 class Writer:
-    """Owns the writing connection and its thread."""
+    """Owns the writing connection, which the loop's thread and the committing thread use in turns: never both at once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._gathered: list[_Submission] = []
-        self._gathering_loop: asyncio.AbstractEventLoop | None = None
-        self._queue: queue.SimpleQueue[list[_Submission] | None] = queue.SimpleQueue()
         self._waiting_count = 0
+        self._scheduled_loop: asyncio.AbstractEventLoop | None = None
+        self._is_committing = False
         self._is_closed = False
         self._connection: Connection | None = database.connect_writer()
+        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -82,81 +100,109 @@ class Writer:
             raise StorageUnavailable("the store is closed")
         if operation.is_new_work and self._waiting_count >= WAITING_MAX:
             raise StorageUnavailable("too much is waiting to be written")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._gathered.append(_Submission(operation, future, loop))
-        self._waiting_count += 1
-        if self._gathering_loop is not loop:
-            # Handed over once this turn of the loop is done: coroutines that one commit woke write again in one turn, and a
-            # thread woken by the first of them would spend a flush on it alone.
-            self._gathering_loop = loop
-            loop.call_soon(self._hand_over)
-        return await future
+        return await self._submit(operation)
 
     async def close(self) -> None:
         """Write what was submitted, then end the thread and close the connection. Calling it again is fine."""
         if not self._is_closed:
             self._is_closed = True
-            self._hand_over()
+            await asyncio.gather(self._submit(Flush()), return_exceptions=True)
             self._queue.put(None)
         await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
 
-    def _hand_over(self) -> None:
-        self._gathering_loop = None
+    def _submit(self, operation: Operation[T]) -> asyncio.Future[T]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._gathered.append(_Submission(operation, future))
+        self._waiting_count += 1
+        self._schedule(loop)
+        return future
+
+    # On the loop's thread.
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        # At the end of this turn of the loop: coroutines that one commit woke write again in one turn, and a batch begun by the
+        # first of them would spend a flush on it alone.
+        if not self._is_committing and self._scheduled_loop is not loop:
+            self._scheduled_loop = loop
+            loop.call_soon(self._begin_batch, loop)
+
+    def _begin_batch(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._scheduled_loop = None
+        if self._is_committing or not self._gathered:
+            return
+        self._is_committing = True
+        batch, self._gathered = self._gathered[:BATCH_MAX], self._gathered[BATCH_MAX:]
+        self._queue.put(_Work(loop, batch, self._apply_in_place(batch)))
+
+    def _apply_in_place(self, batch: Sequence[_Submission]) -> list[_Settled] | None:
+        if not self._database.is_quick or any(submission.operation.is_long for submission in batch):
+            return None
+        try:
+            return self._apply(batch, is_patient=False)
+        except Exception:  # noqa: BLE001 - whatever it is, the thread tries again, may wait for a lock, and reports
+            self._roll_back()
+            return None
+
+    def _resolve(self, settled: Sequence[_Settled], loop: asyncio.AbstractEventLoop) -> None:
+        self._is_committing = False
+        self._waiting_count -= len(settled)
+        for future, result, error in settled:
+            # A cancelled awaiter is no longer interested; its write was made all the same.
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
         if self._gathered:
-            gathered, self._gathered = self._gathered, []
-            self._queue.put(gathered)
+            self._schedule(loop)
+
+    # On the committing thread.
 
     def _run(self) -> None:
-        is_open = True
-        while is_open:
-            batch, is_open = self._take()
-            if batch:
-                self._settle(batch, self._write(batch))
-        if self._connection is not None:
-            self._connection.close()
-
-    def _take(self) -> tuple[list[_Submission], bool]:
-        """Wait for submissions, then take what has gathered behind them. False at the end."""
-        gathered = self._queue.get()
-        batch: list[_Submission] = []
-        while gathered is not None:
-            batch += gathered
-            if len(batch) >= BATCH_MAX:
-                return batch, True
+        while (work := self._queue.get()) is not None:
+            settled = self._commit(work)
             try:
-                gathered = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
+                work.loop.call_soon_threadsafe(self._resolve, settled, work.loop)
+            except RuntimeError:
+                logger.warning("a loop closed before %d of its writes returned; they are on disk", len(settled))
+                self._waiting_count -= len(settled)
+                self._is_committing = False
+        self._disconnect()
 
-    def _write(self, batch: Sequence[_Submission]) -> list[_Settled]:
-        """Apply a batch in one transaction; if anything in it fails, apply each operation behind a savepoint of its own."""
+    def _commit(self, work: _Work) -> list[_Settled]:
         try:
-            try:
-                return self._write_together(batch)
-            except Exception as error:
-                self._roll_back()
-                if self._database.is_unavailable(error):
-                    raise
-                return self._write_apart(batch)
+            settled = self._apply(work.batch, is_patient=True) if work.settled is None else work.settled
+            self._connect().commit()
         except Exception as error:  # noqa: BLE001 - the thread must outlive whatever happens to one batch
             self._roll_back()
-            return self._refuse(batch, error)
+            return self._refuse(work.batch, error)
+        return settled
 
-    def _write_together(self, batch: Sequence[_Submission]) -> list[_Settled]:
+    # On either.
+
+    def _apply(self, batch: Sequence[_Submission], *, is_patient: bool) -> list[_Settled]:
+        """Apply a batch in a transaction and leave it open; if anything fails, each operation behind a savepoint of its own."""
         connection = self._connect()
-        connection.begin()
+        connection.begin(is_patient=is_patient)
+        try:
+            return self._apply_together(connection, batch)
+        except Exception as error:
+            if self._database.is_unavailable(error):
+                raise
+        connection.rollback()
+        connection.begin(is_patient=is_patient)
+        return self._apply_apart(connection, batch)
+
+    def _apply_together(self, connection: Connection, batch: Sequence[_Submission]) -> list[_Settled]:
         results: list[Any] = []
         for kind, group in groupby((submission.operation for submission in batch), key=_kind):
             operations = list(group)
             results += kind.apply_group(connection, operations) if len(operations) > 1 else [operations[0].apply(connection)]
-        connection.commit()
         return [_Settled(submission.future, result) for submission, result in zip(batch, results, strict=True)]
 
-    def _write_apart(self, batch: Sequence[_Submission]) -> list[_Settled]:
-        connection = self._connect()
-        connection.begin()
+    def _apply_apart(self, connection: Connection, batch: Sequence[_Submission]) -> list[_Settled]:
         settled = []
         for submission in batch:
             connection.savepoint()
@@ -169,7 +215,6 @@ class Writer:
                 settled.append(_Settled(submission.future, error=error))
             else:
                 connection.release_savepoint()
-        connection.commit()
         return settled
 
     def _refuse(self, batch: Sequence[_Submission], cause: Exception) -> list[_Settled]:
@@ -206,27 +251,6 @@ class Writer:
             except Exception:
                 logger.exception("rolling back failed")
                 self._disconnect()
-
-    def _settle(self, batch: Sequence[_Submission], settled: Sequence[_Settled]) -> None:
-        loops: dict[asyncio.AbstractEventLoop, list[_Settled]] = {}
-        for submission, outcome in zip(batch, settled, strict=True):
-            loops.setdefault(submission.loop, []).append(outcome)
-        for loop, outcomes in loops.items():
-            try:
-                loop.call_soon_threadsafe(self._resolve, outcomes)
-            except RuntimeError:
-                logger.warning("a loop closed before %d of its writes returned; they are on disk", len(outcomes))
-
-    def _resolve(self, outcomes: Sequence[_Settled]) -> None:
-        self._waiting_count -= len(outcomes)
-        for outcome in outcomes:
-            # A cancelled awaiter is no longer interested; its write was made all the same.
-            if outcome.future.done():
-                continue
-            if outcome.error is None:
-                outcome.future.set_result(outcome.result)
-            else:
-                outcome.future.set_exception(outcome.error)
 
 
 def _kind(operation: Operation[Any]) -> type[Operation[Any]]:
