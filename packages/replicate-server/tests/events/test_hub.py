@@ -109,3 +109,19 @@ async def test_nothing_is_kept_of_predictions_that_nobody_reads(shelf: Any) -> N
     for _ in range(1000):
         hub.committed(P, shelf.write("x" * 100))
     assert hub._topics == {}
+
+
+async def test_five_hundred_stalled_readers_do_not_slow_a_fast_one(shelf: Any) -> None:
+    hub = LocalEventHub(shelf, tail_events_max=16)
+    stalled = [hub.read(P, after=0) for _ in range(500)]
+    hub.committed(P, shelf.write("first"))
+    for reader in stalled:
+        await anext(reader)
+    fast = hub.read(P, after=0)
+    for number in range(1, 50):
+        assert [event.sequence for event in await anext(fast)] == [number]
+        hub.committed(P, shelf.write("x" * 1000))
+    for reader in stalled:
+        await reader.aclose()
+    await fast.aclose()
+    assert hub._topics == {}

@@ -160,3 +160,60 @@ async def test_runs_are_counted(world: Any) -> None:
         await heart.scheduler.run_counts.flush()
         model = await heart.store.model("ada", "echo")
         assert model.run_count == 3
+
+
+async def test_a_short_prediction_that_is_waited_for_costs_one_write(world: Any) -> None:
+    async with world.heart(mark_seconds=3600) as heart:
+        await heart.run()
+        await heart.tick()
+        await heart.run()
+        writes: list[str] = []
+        for name in ("create_prediction", "start_prediction", "append_events", "finish_prediction", "claim_predictions"):
+            record_calls(heart.store, name, writes)
+        results = await asyncio.gather(*(heart.run() for _ in range(50)))
+        assert {result.status for result in results} == {Status.SUCCEEDED}
+        assert writes == ["create_prediction"] * 50
+
+
+async def test_a_short_prediction_that_nobody_waits_for_costs_two_writes(world: Any) -> None:
+    async with world.heart(mark_seconds=3600) as heart:
+        await heart.run()
+        await heart.tick()
+        await heart.run()
+        writes: list[str] = []
+        for name in ("create_prediction", "start_prediction", "append_events", "finish_prediction", "claim_predictions"):
+            record_calls(heart.store, name, writes)
+        await heart.ended(await heart.create())
+        assert writes == ["create_prediction", "finish_prediction"]
+
+
+def record_calls(store: Any, name: str, calls: list[str]) -> None:
+    original = getattr(store, name)
+
+    async def recorded(*arguments: Any, **named: Any) -> Any:
+        calls.append(name)
+        return await original(*arguments, **named)
+
+    setattr(store, name, recorded)
+
+
+async def test_a_version_has_one_claim_under_way_at_a_time(world: Any) -> None:
+    async with world.heart() as heart:
+        await heart.run()
+        under_way: list[int] = [0]
+        most: list[int] = [0]
+        original = heart.store.claim_predictions
+
+        async def watched(*arguments: Any, **named: Any) -> Any:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+            try:
+                return await original(*arguments, **named)
+            finally:
+                under_way[0] -= 1
+
+        heart.store.claim_predictions = watched
+        created = await asyncio.gather(*(heart.create() for _ in range(400)))
+        for prediction in created:
+            await heart.ended(prediction)
+        assert most == [1]

@@ -110,8 +110,9 @@ class Environments:
             raise PackageBroken("the requirements cannot be resolved", error.log) from error
 
     async def ensure(self, *, python_version: str, lock: str, log: LogSink) -> Environment:
-        """Return the environment of a lock, building it if need be. Calls for the same lock share one build and all read its
-        text.
+        """Return the environment of a lock, building it if need be.
+
+        Calls for the same lock share one build, and all read its text.
 
         Raises:
             PackageBroken: If it cannot be built, with uv's words.

@@ -310,8 +310,11 @@ class LocalInstance:
                 running.canceling.cancel()
         self._running.clear()
         self._gone(self)
-        self._observer.exited(self.id, reason)
-        self._ended.set_result(None)
+        try:
+            self._observer.exited(self.id, reason)
+        finally:
+            # Whatever the observer does with it: who waits in `stop` must not wait for ever.
+            self._ended.set_result(None)
 
     def _kill(self, cause: str) -> None:
         """End it by force, whether it has a process by now or not."""

@@ -86,8 +86,9 @@ class Scratch:
 
     def has_files(self, prediction_id: str) -> bool:
         """Whether anything of a prediction is on disk."""
-        # Asked at the end of every prediction: joining text costs a tenth of joining paths.
-        return any(os.path.lexists(f"{self.folder}/{part}/{prediction_id}") for part in ("work", "outputs"))
+        # Asked after every prediction, and most have no files: plain strings, because joining paths costs more than looking.
+        folder = str(self.folder)
+        return os.path.lexists(f"{folder}/work/{prediction_id}") or os.path.lexists(f"{folder}/outputs/{prediction_id}")
 
     def discard(self, prediction_id: str) -> None:
         """Remove what a prediction left. Blocks."""

@@ -118,6 +118,8 @@ def _settle(building: Path, folder: Path) -> None:
             _remove_write_permission(Path(path, name))
     # Something damaged or half-written under the final name gives way.
     _remove_tree(folder)
+    # Temporary folders are private to this user; the model runs as another one.
+    building.chmod(0o755)
     os.replace(temporary, inventory)
     # mkdtemp made it for its owner only; a sandboxed model runs as somebody else.
     building.chmod(0o555)

@@ -66,8 +66,8 @@ class Dispatcher:
         self._is_closed = False
         self._emptied: asyncio.Event | None = None
         self.may_have_orphans = False
-        """Whether claims of this process may be in the store without a run here, because a write failed half-way. The lease of the
-        whole process is renewed, so such a claim would never expire by itself; the rescuer looks for it."""
+        """Whether claims of this process may be in the store without a run here, because a write failed half-way. The lease of
+        the whole process is renewed, so such a claim would never expire by itself; the rescuer looks for it."""
         self.queued_count = 0
         """Unclaimed predictions in the store, as far as this process knows; the planner corrects it."""
 
@@ -178,33 +178,37 @@ class Dispatcher:
 
     async def _claim(self, lane: Lane, claims_max: int) -> None:
         lane.claim_again = False
+        is_claimed = False
         try:
-            serving = lane.serving()
-            if not serving:
-                return
-            claimed = await self._desk.store.claim_predictions(
-                lane.version.id,
-                claims_max=claims_max,
-                holder=self._holder,
-                instance_id=serving[0].id,
-                expires_at=self._desk.clock.now() + self._lease,
-            )
-            self.queued_count = max(0, self.queued_count - len(claimed))
-            if len(claimed) < claims_max and not lane.claim_again:
-                lane.may_have_queued = False
-            for prediction in claimed:
-                progress = await load_progress(self._desk.store, prediction.id) if prediction.attempt > 1 else None
-                self._adopt(lane, prediction, progress)
+            is_claimed = await self._claim_some(lane, claims_max)
         except Exception:
             self.may_have_orphans = True
             logger.exception("claiming predictions of %s failed; the planner tries again", lane.version.model)
-        else:
-            lane.is_claiming = False
-            self.feed(lane)
         finally:
             lane.is_claiming = False
-            if not lane.serving():
-                self.release_backlog(lane)
+        if not lane.serving():
+            self.release_backlog(lane)
+        elif is_claimed:
+            self.feed(lane)
+
+    async def _claim_some(self, lane: Lane, claims_max: int) -> bool:
+        serving = lane.serving()
+        if not serving:
+            return False
+        claimed = await self._desk.store.claim_predictions(
+            lane.version.id,
+            claims_max=claims_max,
+            holder=self._holder,
+            instance_id=serving[0].id,
+            expires_at=self._desk.clock.now() + self._lease,
+        )
+        self.queued_count = max(0, self.queued_count - len(claimed))
+        if len(claimed) < claims_max and not lane.claim_again:
+            lane.may_have_queued = False
+        for prediction in claimed:
+            progress = await load_progress(self._desk.store, prediction.id) if prediction.attempt > 1 else None
+            self._adopt(lane, prediction, progress)
+        return True
 
     def _adopt(self, lane: Lane, prediction: Prediction, progress: Progress | None) -> None:
         run = Run(Recorder(self._desk, prediction, self._ended, is_stored=True, progress=progress), lane)

@@ -77,7 +77,8 @@ def crash(text: str, file: Path | None) -> object:
 
 
 def kill_self(text: str, file: Path | None) -> object:
-    return os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
 
 
 def eat_memory(text: str, file: Path | None) -> object:

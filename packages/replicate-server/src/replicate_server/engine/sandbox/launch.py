@@ -128,6 +128,8 @@ def build_variables(launch: Launch, *, temporary_dir: str, runtime_dir: str, inh
         PYTHONUNBUFFERED="1",
         PYTHONNOUSERSITE="1",
         LANG="C.UTF-8",
+        USER="nobody",
+        LOGNAME="nobody",
         HOME=temporary_dir,
         TMPDIR=temporary_dir,
         CUDA_VISIBLE_DEVICES=launch.visible_devices,

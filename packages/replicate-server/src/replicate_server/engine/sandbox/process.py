@@ -69,7 +69,9 @@ class ProcessSandbox:
         temporary_dir, work_dir = str(launch.folder / "tmp"), str(launch.folder / "work")
         read_only = [*find_existing(_READ_ONLY), launch.interpreter.prefix]
         read_only += [str(folder) for folder in (launch.environment_dir, launch.runtime_dir, launch.source_dir)]
-        needed = (launch.interpreter.path, *map(str, (launch.environment_dir, launch.runtime_dir, launch.source_dir)), work_dir)
+        needed = (launch.interpreter.path, *map(str, (launch.environment_dir, launch.runtime_dir, launch.source_dir)))
+        # The instance's folder does not exist yet; it will be open below this one.
+        needed = (*needed, str(launch.folder.parent))
         becomes_nobody = self.is_root and all(is_reachable(path) for path in needed)
         if self.is_root and not becomes_nobody and self.landlock_version == 0:
             blocked = next(path for path in needed if not is_reachable(path))
