@@ -27,7 +27,14 @@ MESSAGES = st.one_of(
     st.builds(protocol.Log, text=TEXT, id=st.none() | TEXT),
     st.builds(protocol.Output, id=TEXT, index=st.integers(0), value=JSON_VALUES, files=FILES),
     st.builds(protocol.Metric, id=TEXT, name=TEXT, value=JSON_VALUES),
-    st.builds(protocol.Done, id=TEXT, status=TEXT, output=JSON_VALUES, files=FILES, error=st.none() | TEXT),
+    st.builds(
+        protocol.Done,
+        id=TEXT,
+        status=st.sampled_from(sorted(protocol.DONE_STATUSES)),
+        output=JSON_VALUES,
+        files=FILES,
+        error=st.none() | TEXT,
+    ),
 )
 
 
@@ -65,6 +72,26 @@ def test_a_line_beyond_the_limit_is_refused(chunks: list[bytes]) -> None:
     splitter = LineSplitter(line_size_bytes_max=5)
     with pytest.raises(protocol.ProtocolError, match="longer than 5 bytes"):
         [splitter.feed(chunk) for chunk in chunks]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type":"done","id":5,"status":"failed"}',
+        '{"type":"done","id":"p","status":"finished"}',
+        '{"type":"output","id":"p","index":"0"}',
+        '{"type":"output","id":"p","index":0,"files":[{"pointer":"","path":1,"name":""}]}',
+        '{"type":"output","id":"p","index":0,"files":{"a":1}}',
+        '{"type":"log","text":null}',
+        '{"type":"log","text":"","id":{}}',
+        '{"type":["log"]}',
+        '"log"',
+        "[" * 100000,
+    ],
+)
+def test_a_field_of_another_type_is_refused(line: str) -> None:
+    with pytest.raises(protocol.ProtocolError):
+        protocol.decode(line)
 
 
 def test_unknown_fields_are_ignored_and_missing_ones_refused() -> None:

@@ -100,6 +100,15 @@ def test_a_cancel_right_after_the_start_is_never_lost_and_never_leaks(start_work
 
 
 @pytest.mark.slow
+def test_a_cancel_that_comes_as_a_blocking_call_begins_is_not_lost(start_worker: Callable[..., Any]) -> None:
+    worker = start_worker(MODEL)
+    for number in range(300):
+        worker.start(f"p{number}", kind="sleep")
+        worker.wait_for_log("started")
+        assert worker.cancel(f"p{number}").done.status == "canceled"
+
+
+@pytest.mark.slow
 def test_a_cancel_that_races_with_the_end_belongs_to_its_own_prediction_only(start_worker: Callable[..., Any]) -> None:
     worker = start_worker("def quick() -> str: return 'quick'", runner="predict.py:quick")
     for number in range(300):

@@ -104,7 +104,7 @@ def test_inputs_arrive_as_the_types_the_annotations_name(start_worker: Callable[
     assert "hunter2" not in ending.text()
 
 
-def test_a_data_url_reaches_the_model_as_a_file(start_worker: Callable[..., Any]) -> None:
+def test_a_data_url_reaches_the_model_as_a_file_that_is_removed_afterwards(start_worker: Callable[..., Any]) -> None:
     worker = start_worker(
         "from cog import Path\ndef read(path: Path) -> str: return path.name + path.read_text()", runner="predict.py:read"
     )

@@ -30,6 +30,8 @@ def main() -> None:
     connected.set_inheritable(False)
     # Models that read a command line of their own must not find ours.
     del sys.argv[1:]
+    # What a model's Python subprocesses print is seen while they run.
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     if connected.fileno() > 2:
         # A model that reads standard input gets an end of file, not whatever terminal the server was started from.
         nothing = os.open(os.devnull, os.O_RDONLY)

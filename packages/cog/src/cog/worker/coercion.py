@@ -18,9 +18,13 @@ from cog.types import File, Path, Secret, URLPath
 Convert = Callable[[Any], Any]
 
 
+class FetchedPath(Path):
+    """A temporary file that was made for one prediction."""
+
+
 def _to_path(value: Any) -> Any:
     path = Path.validate(value)
-    return path.convert() if isinstance(path, URLPath) else path
+    return FetchedPath(path.convert()) if isinstance(path, URLPath) else path
 
 
 def _to_secret(value: Any) -> Any:
@@ -119,8 +123,10 @@ class InputReader:
 
 
 def close_files(arguments: Mapping[str, Any]) -> None:
-    """Close the files that were opened for a prediction."""
+    """Close the files that were opened for a prediction, and remove those that were fetched for it."""
     for value in arguments.values():
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, io.IOBase):
                 item.close()
+            elif isinstance(item, FetchedPath):
+                item.unlink(missing_ok=True)

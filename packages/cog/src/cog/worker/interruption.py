@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 SIGNAL = getattr(signal, "SIGRTMIN", signal.SIGUSR1) + (7 if hasattr(signal, "SIGRTMIN") else 0)
 """A real-time signal nobody uses by convention; models and their libraries do use SIGUSR1."""
 
-RETRY_DELAY_SECONDS = 0.01
+RETRY_INTERVAL_SECONDS = 0.02
 
 
 class Interruption:
@@ -58,12 +58,9 @@ class Interruption:
     def _rearm_if_swallowed(self, unraisable: Any) -> None:
         """Try again when the exception landed in a finalizer or callback, where Python discards exceptions."""
         if unraisable.exc_type is CancelationException and self._has_fired:
+            # The next signal tries again: an exception raised while this hook still runs would be discarded, too.
             self._has_fired = False
             self._armed = self._current
-            # Not at once: an exception raised while this hook still runs would be discarded, too.
-            retry = threading.Timer(RETRY_DELAY_SECONDS, signal.pthread_kill, (self._main_thread, SIGNAL))
-            retry.daemon = True
-            retry.start()
             return
         self._previous_hook(unraisable)
 
@@ -77,8 +74,23 @@ class Interruption:
         with self._lock:
             if prediction_id not in self._outstanding:
                 return
+            if prediction_id in self._canceled:
+                return
             self._canceled.add(prediction_id)
         signal.pthread_kill(self._main_thread, SIGNAL)
+        threading.Thread(target=self._insist, args=(prediction_id,), name="cog-cancel", daemon=True).start()
+
+    def _insist(self, prediction_id: str) -> None:
+        """Send the signal again until the canceled prediction has ended.
+
+        One signal is not enough: it may come after the interpreter last looked for signals and before a blocking call begins,
+        which then blocks with the signal already handled.
+        """
+        pause = threading.Event()
+        while prediction_id in self._canceled:
+            if not self._has_fired:
+                signal.pthread_kill(self._main_thread, SIGNAL)
+            pause.wait(RETRY_INTERVAL_SECONDS)
 
     def begin(self, prediction_id: str) -> None:
         """Start a prediction; its code is not interruptible until `guard`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any, Callable, ClassVar, Dict, List, Optional, Type, Union
+from typing import Any, Callable, ClassVar, Dict, FrozenSet, List, Optional, Tuple, Type, Union
 
 PROTOCOL_VERSION = 1
 
@@ -201,9 +201,27 @@ MESSAGE_TYPES: Dict[str, Type[Any]] = {
     )
 }  # fmt: skip
 
-_FIELD_NAMES: Dict[Type[Any], List[str]] = {
-    message: [item.name for item in fields(message)] for message in (*MESSAGE_TYPES.values(), OutputFile)
+DONE_STATUSES = frozenset({"succeeded", "failed", "canceled"})
+
+# What a field of a given annotation may hold on the wire. A worker runs other people's code: the server must not have to wonder.
+_KINDS: Dict[str, Tuple[type, ...]] = {
+    "str": (str,),
+    "Optional[str]": (str, type(None)),
+    "int": (int,),
+    "float": (int, float),
+    "bool": (bool,),
+    "Dict[str, Any]": (dict,),
+    "Dict[str, str]": (dict,),
+    "List[OutputFile]": (list,),
 }
+_CHECKS: Dict[Type[Any], List[Tuple[str, Tuple[type, ...]]]] = {
+    message: [(item.name, _KINDS[str(item.type)]) for item in fields(message) if item.type != "Any"]
+    for message in MESSAGE_TYPES.values()
+}
+_FIELD_NAMES: Dict[Type[Any], FrozenSet[str]] = {
+    message: frozenset(item.name for item in fields(message)) for message in MESSAGE_TYPES.values()
+}
+_encode_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 class ProtocolError(ValueError):
@@ -220,31 +238,40 @@ def encode(message: Message, dumps: Optional[Callable[[Any], bytes]] = None) -> 
     Raises:
         ValueError: If a value cannot be written as JSON (NaN and infinities included).
     """
-    body: Dict[str, Any] = {"type": message.type}
-    for name in _FIELD_NAMES[type(message)]:
-        body[name] = getattr(message, name)
-    files = body.get("files")
-    if files:
-        body["files"] = [{"pointer": item.pointer, "path": item.path, "name": item.name} for item in files]
+    body: Dict[str, Any] = {"type": message.type, **vars(message)}
+    if body.get("files"):
+        body["files"] = [{"pointer": item.pointer, "path": item.path, "name": item.name} for item in body["files"]]
     if dumps is not None:
         return dumps(body) + b"\n"
-    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+    return _encode_json(body).encode("utf-8", "replace") + b"\n"
 
 
 def decode(line: Union[bytes, str], loads: Callable[[Any], Any] = json.loads) -> Message:
     """Read one line.
 
     Raises:
-        ProtocolError: If the line is not JSON, has an unknown type or lacks a required field.
+        ProtocolError: If the line is not JSON, has an unknown type, lacks a required field or has a field of another type.
     """
     try:
         body = loads(line)
         message_type = MESSAGE_TYPES[body.pop("type")]
-        names = _FIELD_NAMES[message_type]
-        known = {name: value for name, value in body.items() if name in names}
-        if known.get("files"):
-            known["files"] = [OutputFile(item["pointer"], item["path"], item["name"]) for item in known["files"]]
-        message: Message = message_type(**known)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if not body.keys() <= _FIELD_NAMES[message_type]:
+            body = {name: value for name, value in body.items() if name in _FIELD_NAMES[message_type]}
+        if body.get("files"):
+            body["files"] = [_read_file(item) for item in body["files"]]
+        message: Message = message_type(**body)
+    except Exception as error:
         raise ProtocolError(f"not a message of the instance protocol: {line[:200]!r}") from error
+    for name, kinds in _CHECKS[message_type]:
+        if not isinstance(getattr(message, name), kinds):
+            raise ProtocolError(f"the {name} of a {message.type} message is of the wrong type: {line[:200]!r}")
+    if message_type is Done and getattr(message, "status", None) not in DONE_STATUSES:
+        raise ProtocolError(f"a done message has an unknown status: {line[:200]!r}")
     return message
+
+
+def _read_file(item: Any) -> OutputFile:
+    file = OutputFile(item["pointer"], item["path"], item["name"])
+    if not all(isinstance(value, str) for value in vars(file).values()):
+        raise TypeError("the parts of an output file are text")
+    return file
