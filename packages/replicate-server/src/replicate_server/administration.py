@@ -17,7 +17,7 @@ from replicate_server.services.accounts import AccountService
 from replicate_server.store import open_store
 
 DATABASE_NAME = "replicate.db"
-FIRST_TOKEN_FILE = "token"
+FIRST_CREDENTIAL_FILE = "token"
 
 Result = TypeVar("Result")
 
@@ -68,7 +68,7 @@ def ensure_first_token(data_dir: Path, *, username: str, token: str | None) -> s
 
 def token_path(data_dir: Path) -> Path:
     """The file of the first account's token."""
-    return data_dir / FIRST_TOKEN_FILE
+    return data_dir / FIRST_CREDENTIAL_FILE
 
 
 def issue_token(data_dir: Path, *, username: str, name: str, kind: str = "user") -> tuple[str, str]:

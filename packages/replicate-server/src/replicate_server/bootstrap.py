@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,8 @@ from replicate_server.webhooks.deliverer import WebhookDeliverer
 
 EngineBuilder = Callable[[LocalEngineConfig, PackageSource], Engine]
 
-DEFAULT_PYTHON = "3.11"
-"""For packages whose cog.yaml names no Python version."""
+DEFAULT_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+"""For packages whose cog.yaml names no Python version: the server's own, the one version that the machine is sure to have."""
 _ARCHITECTURES = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64"}
 """The machine's names in Go's words, which OCI uses."""
 

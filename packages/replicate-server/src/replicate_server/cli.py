@@ -132,7 +132,7 @@ def publish(folder: Path, model: str) -> None:
 
 
 def find_destination() -> tuple[str, str]:
-    """The server and the token: the environment's, else the hosts file's, whose token is only sent to the server it belongs to."""
+    """The server and the token: the environment's, else the hosts file's, whose token goes only to the server it belongs to."""
     from replicate_server.hosts_file import current_host, hosts_path
 
     base_url = os.environ.get("REPLICATE_BASE_URL", "").rstrip("/").removesuffix("/v1")
@@ -150,17 +150,18 @@ def find_destination() -> tuple[str, str]:
 def doctor(data_dir: Path) -> None:
     """Look at this machine and say what is missing and what that costs.
 
-    Ends with status 1 when something that is needed is missing.
+    Ends with status 1 when the server cannot work like this.
     """
-    from replicate_server.diagnosis import examine
+    from replicate_server.diagnosis import Standing, diagnose
 
-    findings = examine(read_settings(data_dir=data_dir))
+    settings = read_settings(data_dir=data_dir)
+    findings = diagnose(data_dir=settings.data_dir, host=settings.host, port=settings.port)
     for finding in findings:
-        click.echo(f"{finding.status:<8} {finding.name}: {finding.what}")
-        for text in (finding.cost, finding.advice):
-            if text:
-                click.echo(f"         {text}")
-    sys.exit(1 if any(finding.status == "missing" for finding in findings) else 0)
+        click.echo(f"{finding.status:<6} {finding.name}: {finding.what}")
+        for label, text in (("costs", finding.cost), ("do", finding.advice)):
+            if text and finding.status is not Standing.OK:
+                click.echo(f"       {label}: {text}")
+    sys.exit(1 if any(finding.status is Standing.ERROR for finding in findings) else 0)
 
 
 def use_accounts(data_dir: Path, use: Callable[[AccountService], Awaitable[Any]]) -> Any:

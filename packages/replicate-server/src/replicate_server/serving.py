@@ -170,6 +170,7 @@ async def _serve(settings: Settings, listening: socket.socket, companion: Compan
     server = AnnouncingServer(
         uvicorn.Config(
             platform.app,
+            interface="asgi3",
             loop="none",
             http="httptools",
             ws="none",
@@ -188,9 +189,14 @@ async def _serve(settings: Settings, listening: socket.socket, companion: Compan
     try:
         await platform.start()
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="http server")
-        status = await _accompany(settings, server, serving, companion)
-        await serving
-        return status
+        try:
+            return await _accompany(settings, server, serving, companion)
+        except BaseException:
+            # uvloop waits for ever for a listening socket that nobody closed.
+            server.should_exit = True
+            raise
+        finally:
+            await serving
     finally:
         await platform.close()
 

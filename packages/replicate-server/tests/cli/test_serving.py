@@ -34,9 +34,13 @@ class SmallPlatform:
         self.life.append("close")
 
 
+def build_settings(**given: Any) -> Settings:
+    return Settings(**given)
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(port=0, data_dir=tmp_path / "data")
+    return build_settings(port=0, data_dir=tmp_path / "data")
 
 
 async def fetch_and_signal(settings: Settings, server: AnnouncingServer) -> int:
@@ -103,7 +107,7 @@ def test_a_configured_first_token_is_not_shown(
 ) -> None:
     token = "r8_" + "s" * 37
     monkeypatch.setenv("REPLICATE_SERVER_BOOTSTRAP_TOKEN", token)
-    configured = Settings(port=0, data_dir=settings.data_dir)
+    configured = build_settings(port=0, data_dir=settings.data_dir)
 
     async def end(settings: Settings, server: AnnouncingServer) -> int:
         server.should_exit = True
@@ -124,13 +128,13 @@ def test_a_taken_port_is_one_clear_line() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 def test_an_address_of_the_network_is_refused_unless_forced(host: str, tmp_path: Path) -> None:
     with pytest.raises(ServingRefused, match="REPLICATE_SERVER_ALLOW_INSECURE_BIND"):
-        check_bind(Settings(host=host, data_dir=tmp_path))
-    check_bind(Settings(host=host, data_dir=tmp_path, allow_insecure_bind=True))
+        check_bind(build_settings(host=host, data_dir=tmp_path))
+    check_bind(build_settings(host=host, data_dir=tmp_path, allow_insecure_bind=True))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
 def test_a_loopback_address_needs_no_force(host: str, tmp_path: Path) -> None:
-    check_bind(Settings(host=host, data_dir=tmp_path))
+    check_bind(build_settings(host=host, data_dir=tmp_path))
 
 
 def test_a_foreign_address_is_one_clear_line() -> None:

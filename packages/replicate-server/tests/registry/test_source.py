@@ -63,7 +63,8 @@ async def test_a_version_is_unpacked_read_only_under_its_id(
     folder = Path(await source.source_dir(documents.version_id, package))
     assert folder == tmp_path / "packages" / documents.version_id
     assert (folder / "predict.py").read_bytes() == b"answer = 42"
-    assert (folder / "data" / "x.txt").stat().st_mode & 0o222 == 0
+    assert (folder / "data" / "x.txt").stat().st_mode & 0o777 == 0o444
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "data")] == [0o555, 0o555]
     assert sorted(path.name for path in folder.parent.iterdir()) == [folder.name, f"{folder.name}.inventory.json"]
 
 

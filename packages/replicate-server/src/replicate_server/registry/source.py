@@ -121,8 +121,9 @@ def _settle(building: Path, folder: Path) -> None:
     # Something damaged or half-written under the final name gives way.
     _remove_tree(folder)
     os.replace(temporary, inventory)
+    # mkdtemp made it for its owner only; a sandboxed model runs as somebody else.
+    building.chmod(0o555)
     os.replace(building, folder)
-    _remove_write_permission(folder)
 
 
 def _remove_write_permission(path: Path) -> None:

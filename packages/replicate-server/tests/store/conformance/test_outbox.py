@@ -60,3 +60,12 @@ async def test_a_message_that_was_given_up_is_never_due_again(store: Store, at: 
 
 async def test_an_outbox_without_messages_has_no_next_one(store: Store) -> None:
     assert await store.next_message_at() is None
+
+
+async def test_a_postponed_message_is_due_later_with_no_attempt_counted(
+    store: Store, at: At, messages: list[WebhookMessage]
+) -> None:
+    await store.message_delivered("msg_3", at=at(4))
+    await store.postpone_messages(["msg_1", "msg_3", "msg_unknown"], until=at(20))
+    assert await store.due_messages(at(19), limit=9) == messages[1:2]
+    assert await store.due_messages(at(20), limit=9) == [messages[1], replace(messages[0], next_attempt_at=at(20))]
