@@ -121,7 +121,9 @@ async def load(
     loop = asyncio.get_running_loop()
     connections = []
     for _ in range(clients):
-        _, client = await loop.create_connection(lambda: _Client(request, requests // clients), parts.hostname, parts.port)
+        _, client = await loop.create_connection(
+            lambda: _Client(request, requests // clients), parts.hostname or "", parts.port or 80
+        )
         connections.append(client)
     began = time.perf_counter()
     for client in connections:

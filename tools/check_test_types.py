@@ -6,6 +6,7 @@ Runs side by side; prints what mypy finds and fails when it found anything.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,12 @@ def test_folders() -> list[Path]:
 def check(folder: Path) -> str:
     """Run mypy on the files of one folder; returns its findings, "" when there are none."""
     files = [str(path.relative_to(ROOT)) for path in sorted(folder.glob("*.py"))]
-    search = ":".join(
-        [str(ROOT / "packages" / name / "src") for name in ("cog", "replicate", "replicate-server")] + [str(folder)]
-    )
-    completed = subprocess.run(
-        [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", str(ROOT / ".mypy_cache" / "tests"), "--exclude", "^$", *files],
-        cwd=ROOT, env={"MYPYPATH": search, "PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    sources = [ROOT / "packages" / name / "src" for name in ("cog", "replicate", "replicate-server")]
+    # A folder whose path is no module name (packages/replicate-server/…) is a root of its own; others are found from here.
+    own_root = [folder] if folder.is_relative_to(ROOT / "packages") else []
+    command = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", str(ROOT / ".mypy_cache" / "tests"), *files]
+    environment = {**os.environ, "MYPYPATH": ":".join(map(str, [*sources, *own_root]))}
+    completed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return completed.stdout + completed.stderr if completed.returncode else ""
 
 

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         default=3, ge=1, description="How often a prediction's code is started before a lost instance fails it."
     )
     prediction_timeout_seconds: float = Field(
-        default=1800, gt=0, description="How long a prediction may run; then it is canceled."
+        default=1800, gt=0, description="How long a prediction may run before it is canceled."
     )
     prediction_body_bytes_max: int = Field(default=100 * MEBIBYTE, gt=0, description="Largest request body of a create.")
     sync_wait_seconds_max: float = Field(default=60, gt=0, description="Upper bound of Prefer: wait.")
@@ -54,9 +54,7 @@ class Settings(BaseSettings):
     # Instances.
     setup_timeout_seconds: float = Field(default=600, gt=0, description="How long environment and setup() may take.")
     setup_failures_max: int = Field(default=3, ge=1, description="Setup failures in a row that quarantine a version.")
-    quarantine_seconds: float = Field(
-        default=300, gt=0, description="How long a quarantined version fails its predictions at once."
-    )
+    quarantine_seconds: float = Field(default=300, gt=0, description="How long a quarantined version fails predictions at once.")
     instance_idle_seconds: float = Field(default=300, ge=0, description="How long an idle instance stays warm.")
     instances_per_version_max: int = Field(default=4, ge=1, description="Instances of one version at once.")
     instance_memory_bytes: int = Field(default=2 * GIBIBYTE, gt=0, description="Memory limit of one instance.")
@@ -93,7 +91,7 @@ class Settings(BaseSettings):
     )
     stream_heartbeat_seconds: float = Field(default=15, gt=0, description="Longest silence in an event stream.")
     shutdown_grace_seconds: float = Field(
-        default=30, ge=0, description="How long running predictions may end after a stop signal."
+        default=30, ge=0, description="Time for running predictions to end after a stop signal."
     )
 
     @property

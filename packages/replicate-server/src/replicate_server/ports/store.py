@@ -368,8 +368,9 @@ class WebhookOutbox(Protocol):
         ...
 
     async def postpone_messages(self, message_ids: Sequence[str], *, until: datetime) -> None:
-        """Move the due time of undelivered messages without counting an attempt: their receiver is busy, and others must not
-        wait behind them. In one transaction; unknown, delivered and given-up ids are ignored.
+        """Move the due time of undelivered messages, in one transaction and without counting an attempt.
+
+        Their receiver is busy, and others must not wait behind them. Unknown, delivered and given-up ids are ignored.
         """
         ...
 
