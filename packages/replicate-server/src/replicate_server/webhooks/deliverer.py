@@ -32,8 +32,12 @@ PAGE_MAX = 640
 """Messages read at once: more than can be held, so that a page always shows some that are not held yet."""
 LOOKAHEAD = timedelta(seconds=60)
 """How far ahead of its due time a message is read, to know when to look again."""
-BUSY_DELAY = timedelta(seconds=1)
-FAILING_DELAY = timedelta(seconds=15)
+POSTPONE_DELAYS = {
+    Health.ANSWERING: timedelta(seconds=0.1),
+    Health.UNPROVEN: timedelta(seconds=1),
+    Health.FAILING: timedelta(seconds=15),
+}
+"""How much later a message is due that found no place in its lane: about as long as the lane needs to have room again."""
 STORE_FAILURE_PAUSE_SECONDS = 5.0
 STOP_GRACE_SECONDS = 2.0
 COMPLETED_REMEMBERED_MAX = 4096
@@ -162,9 +166,8 @@ class WebhookDeliverer:
             else:
                 later[health].append(message.id)
         for health, ids in later.items():
-            delay = FAILING_DELAY if health is Health.FAILING else BUSY_DELAY
             if ids:
-                await self._store.postpone_messages(ids, until=now + delay)
+                await self._store.postpone_messages(ids, until=now + POSTPONE_DELAYS[health])
 
     def _send_ready(self, lane: Lane) -> None:
         """Start what the lane allows."""
