@@ -38,12 +38,14 @@ def quickstarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServe
 
     def drain() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            server.output.append(line)
-            lines.put(line)
+        with process.stdout:
+            for line in process.stdout:
+                server.output.append(line)
+                lines.put(line)
         lines.put(None)
 
-    threading.Thread(target=drain, daemon=True).start()
+    drainer = threading.Thread(target=drain, daemon=True)
+    drainer.start()
     try:
         while (line := lines.get(timeout=QUICKSTART_SECONDS_MAX)) is not None and "Try next" not in line:
             pass
@@ -53,3 +55,4 @@ def quickstarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServe
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        drainer.join()
