@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
 from replicate_server.api.urls import Urls
 from replicate_server.api.wire import encode_prediction
 from replicate_server.blobs import open_blobs
+from replicate_server.domain.rate_limits import RateClass
 from replicate_server.engine.config import LocalEngineConfig, SandboxChoice
 from replicate_server.engine.local import LocalEngine
 from replicate_server.events import LocalEventHub
@@ -32,12 +34,14 @@ from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
 from replicate_server.services.accounts import AccountService
 from replicate_server.services.files import FileService
+from replicate_server.services.idempotency import IdempotentCreates
 from replicate_server.services.input_files import InputFiles
 from replicate_server.services.models import ModelService
 from replicate_server.services.output_files import OutputFiles
 from replicate_server.services.predictions import PredictionService
 from replicate_server.services.publishing import Platform as BuildTarget
 from replicate_server.services.publishing import PublishService
+from replicate_server.services.rate_limiter import RateLimiter
 from replicate_server.services.validation import validate_input
 from replicate_server.services.versions import VersionService
 from replicate_server.settings import Settings
@@ -65,6 +69,7 @@ class Platform:
     accounts: AccountService
     predictions: PredictionService
     publishing: PublishService
+    creates: IdempotentCreates
     scheduler: Scheduler
     deliverer: WebhookDeliverer
 
@@ -72,12 +77,14 @@ class Platform:
         """Rescue what an earlier process left and begin every background duty."""
         await self.scheduler.start()
         self.accounts.start()
+        self.creates.start()
         self.deliverer.start()
 
     async def close(self) -> None:
         """Let running predictions end within the grace, then end everything. The store goes last."""
         await self.scheduler.stop()
         await self.deliverer.stop()
+        await self.creates.stop()
         await self.accounts.stop()
         await self.engine.close()
         await self.fetcher.close()
@@ -144,7 +151,9 @@ def build_platform(
         limits=unpack_limits,
         platform=_build_target(),
     )
-    services = ApiServices(accounts, predictions, models, versions, files, publishing, fetcher, clock)
+    creates = IdempotentCreates(store, clock, keep_seconds=settings.idempotency_seconds)
+    limiter = RateLimiter(_rates(settings), time.monotonic)
+    services = ApiServices(accounts, predictions, models, versions, files, publishing, creates, limiter, fetcher, clock)
     limits = ApiLimits(
         settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
     )
@@ -157,6 +166,7 @@ def build_platform(
         accounts=accounts,
         predictions=predictions,
         publishing=publishing,
+        creates=creates,
         scheduler=scheduler,
         deliverer=deliverer,
     )
@@ -192,6 +202,14 @@ def _make_folders(data_dir: Path) -> _Folders:
     for folder in (folders.blobs, folders.inputs, folders.work):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folders
+
+
+def _rates(settings: Settings) -> dict[RateClass, int]:
+    return {
+        RateClass.PREDICTION_CREATES: settings.prediction_creates_per_minute,
+        RateClass.PREDICTION_READS: settings.prediction_reads_per_minute,
+        RateClass.OTHERS: settings.other_requests_per_minute,
+    }
 
 
 def _build_fetcher(settings: Settings, clock: Clock) -> GuardedFetcher:

@@ -46,6 +46,18 @@ class Settings(BaseSettings):
     prediction_body_bytes_max: int = Field(default=100 * MEBIBYTE, gt=0, description="Largest request body of a create.")
     sync_wait_seconds_max: float = Field(default=60, gt=0, description="Upper bound of Prefer: wait.")
     queue_length_max: int = Field(default=1_000_000, gt=0, description="Queued predictions in all; then creates answer 429.")
+    prediction_creates_per_minute: int = Field(
+        default=600, ge=0, description="Predictions an account may create in a minute, also all at once; 0 lifts the limit."
+    )
+    prediction_reads_per_minute: int = Field(
+        default=60_000, ge=0, description="How often an account may get single predictions in a minute; 0 lifts the limit."
+    )
+    other_requests_per_minute: int = Field(
+        default=3_000, ge=0, description="Every other request an account may make in a minute; 0 lifts the limit."
+    )
+    idempotency_seconds: float = Field(
+        default=86400, gt=0, description="How long an Idempotency-Key stands for the request it was first sent with."
+    )
     logs_bytes_max: int = Field(
         default=5 * MEBIBYTE, gt=0, description="Log text kept for one prediction: head and tail, with a mark between."
     )

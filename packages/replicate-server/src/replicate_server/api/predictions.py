@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from starlette.types import ASGIApp
@@ -12,6 +13,7 @@ from replicate_server.api.bodies import PredictionBody, decode_prediction
 from replicate_server.api.calls import Call
 from replicate_server.api.headers import parse_cancel_after, parse_prefer
 from replicate_server.domain.errors import InvalidRequest
+from replicate_server.domain.ids import PredictionId
 from replicate_server.domain.records import Prediction, Version
 from replicate_server.ports.store import CursorInvalid, PredictionFilter
 from replicate_server.services.predictions import CreatePrediction
@@ -79,10 +81,22 @@ async def _create(call: Call, body: PredictionBody, version: Version) -> ASGIApp
             webhook=body.webhook,
             wait_seconds=None if wait is None else wait.seconds,
             cancel_after_seconds=parse_cancel_after(cancel_after) if cancel_after else None,
+            turn=call.turn,
         )
     )
     headers = {} if wait is None else {"Preference-Applied": wait.applied}
     return _answer(call, prediction, status=201, headers=headers)
+
+
+async def repeat_create(call: Call, prediction_id: PredictionId, headers: Mapping[str, str]) -> ASGIApp:
+    """The answer to a create that was sent again: what the first one got, waiting for its end where the client asks for that."""
+    prefer = call.header(b"prefer")
+    wait = parse_prefer(prefer, seconds_max=call.limits.sync_wait_seconds_max) if prefer else None
+    prediction = await call.services.predictions.repeat_create(
+        call.account, prediction_id, wait_seconds=None if wait is None else wait.seconds
+    )
+    applied = {} if wait is None else {"Preference-Applied": wait.applied}
+    return _answer(call, prediction, status=201, headers={**headers, **applied})
 
 
 def _answer(call: Call, prediction: Prediction, *, status: int = 200, headers: dict[str, str] | None = None) -> Answer:

@@ -232,6 +232,24 @@ class WebhookSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """What an Idempotency-Key of an account stands for: one request, and what came of it."""
+
+    account_id: AccountId
+    key: str
+    fingerprint: str
+    """Digest of the request's method, path and body."""
+    created_at: datetime
+    expires_at: datetime
+    prediction_id: PredictionId | None = None
+    """The prediction that was created; its answer can be built again at any time. None for other creates."""
+    status: int | None = None
+    """The answer's status; None where there is a prediction."""
+    body: bytes | None = None
+    """The answer's body; None where there is a prediction."""
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
     """A slice of a keyset-ordered list. A cursor is None where nothing more lies in that direction."""
 

@@ -24,6 +24,7 @@ from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import (
     Account,
     Event,
+    IdempotencyKey,
     Model,
     Page,
     Prediction,
@@ -78,6 +79,8 @@ class Consequences:
     events: Sequence[Event] = ()
     files: Sequence[StoredFile] = ()
     messages: Sequence[WebhookMessage] = ()
+    key: IdempotencyKey | None = None
+    """Only with the creation of what it stands for."""
 
 
 NOTHING = Consequences()
@@ -375,7 +378,27 @@ class WebhookOutbox(Protocol):
         ...
 
 
-class Store(PredictionStore, ModelStore, AccountStore, FileStore, WebhookOutbox, Protocol):
+class IdempotencyStore(Protocol):
+    """What Idempotency-Keys stand for. A prediction's key is written with it, as a consequence of its creation."""
+
+    async def idempotency_key(self, account_id: AccountId, key: str) -> IdempotencyKey | None:
+        """Load one, expired or not."""
+        ...
+
+    async def create_idempotency_key(self, key: IdempotencyKey) -> None:
+        """Store one, in the place of one that expired before it was made.
+
+        Raises:
+            NameTaken: If the account has this key and it has not expired.
+        """
+        ...
+
+    async def remove_expired_keys(self, now: datetime, *, limit: int) -> int:
+        """Forget keys whose time is over, the longest expired first; returns how many."""
+        ...
+
+
+class Store(PredictionStore, ModelStore, AccountStore, FileStore, WebhookOutbox, IdempotencyStore, Protocol):
     """Everything durable, behind one transaction log."""
 
     async def close(self) -> None:

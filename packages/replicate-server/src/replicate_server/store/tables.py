@@ -148,6 +148,16 @@ webhook_secrets = Table(
     PrimaryKeyConstraint("account_id"),
 )
 
+# A secret that was replaced, and until when messages are signed with it too. One for each account: the one before the current.
+retired_webhook_secrets = Table(
+    "retired_webhook_secrets",
+    metadata,
+    Column("account_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("valid_until", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account_id"),
+)
+
 server_secrets = Table(
     "server_secrets",
     metadata,
@@ -244,4 +254,19 @@ webhook_messages = Table(
     PrimaryKeyConstraint("id"),
     CheckConstraint(text("delivered_at IS NULL OR failed_at IS NULL"), name="ends_once"),
     partial_index("ix_webhook_messages_due", "next_attempt_at", "id", where="delivered_at IS NULL AND failed_at IS NULL"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("prediction_id", Text),
+    Column("status", Integer),
+    Column("body", LargeBinary),
+    PrimaryKeyConstraint("account_id", "key"),
+    Index("ix_idempotency_keys_expiry", "expires_at"),
 )
