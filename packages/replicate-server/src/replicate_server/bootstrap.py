@@ -126,7 +126,7 @@ def build_platform(
     models = ModelService(store, clock, randomness)
     versions = VersionService(store, models, clock)
     hub = LocalEventHub(store, heartbeat_seconds=settings.stream_heartbeat_seconds)
-    deliverer = WebhookDeliverer(store, fetcher, accounts.webhook_secret, clock, randomness=randomness)
+    deliverer = WebhookDeliverer(store, fetcher, accounts.signing_keys, clock, randomness=randomness)
     scheduler = _build_scheduler(
         settings, _Outside(store, hub, engine, clock, randomness, blobs, fetcher, urls, deliverer.wake, folders.inputs)
     )

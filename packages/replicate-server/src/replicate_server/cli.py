@@ -243,3 +243,32 @@ def revoke_token(token_id: str, data_dir: Path) -> None:
     """Revoke the token TOKEN_ID (see `token list`); it stops working within a second."""
     if not use_accounts(data_dir, lambda accounts: accounts.revoke_token(token_id)):
         fail(f"there is no token {token_id}; `replicate-server token list` shows the ids")
+
+
+@main.group("webhook-secret")
+def webhook_secret() -> None:
+    """The secrets that webhooks are signed with."""
+
+
+@webhook_secret.command("rotate")
+@click.option("--account", "username", default="local", show_default=True, help="Whose secret.")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    help="How long webhooks are signed with the old secret too.",
+)
+@data_dir_option
+def rotate_webhook_secret(username: str, overlap_hours: float, data_dir: Path) -> None:
+    """Replace an account's webhook secret and print the new one.
+
+    During the overlap each webhook carries two signatures, so receivers may hold either secret. Only two are ever valid: a second
+    rotation ends the overlap of the first.
+    """
+
+    async def rotate(accounts: AccountService) -> str:
+        owner = await accounts.account_by_username(username)
+        return (await accounts.rotate_webhook_secret(owner.id, overlap_seconds=overlap_hours * 3600)).key
+
+    click.echo(use_accounts(data_dir, rotate))

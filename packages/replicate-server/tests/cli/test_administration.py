@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from replicate_server.administration import ensure_first_token
+from replicate_server.administration import ensure_first_token, with_accounts
 from replicate_server.cli import main
+from replicate_server.services.accounts import AccountService
 
 TOKEN = "r8_" + "t" * 37
 
@@ -59,3 +60,13 @@ def test_a_misspelt_data_folder_is_refused_and_not_created(runner: CliRunner, tm
     result = runner.invoke(main, ["token", "list", "--data-dir", str(tmp_path / "dada")])
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert not (tmp_path / "dada").exists()
+
+
+def test_a_webhook_secret_is_rotated_and_printed(runner: CliRunner, data_dir: Path) -> None:
+    rotated = [runner.invoke(main, ["webhook-secret", "rotate", "--data-dir", str(data_dir)]).stdout for _ in range(2)]
+    keys = with_accounts(data_dir, _signing_keys)
+    assert rotated == [f"{keys[1]}\n", f"{keys[0]}\n"]
+
+
+async def _signing_keys(accounts: AccountService) -> list[str]:
+    return await accounts.signing_keys((await accounts.account_by_username("local")).id)

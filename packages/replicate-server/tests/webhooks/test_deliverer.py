@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from replicate_server.domain.ids import AccountId
-from replicate_server.domain.records import WebhookMessage, WebhookSecret
+from replicate_server.domain.records import WebhookMessage
 from replicate_server.fetching import GuardedFetcher
 from replicate_server.webhooks.deliverer import WebhookDeliverer
 from replicate_server.webhooks.signing import build_signature_headers
@@ -35,12 +35,12 @@ async def build_deliverer(outbox: Any, clock: Any) -> AsyncIterator[Callable[...
     fetchers: list[GuardedFetcher] = []
     deliverers: list[WebhookDeliverer] = []
 
-    async def secrets(account_id: AccountId) -> WebhookSecret:
-        return WebhookSecret(account_id, SECRET, clock.now())
+    async def keys(account_id: AccountId) -> list[str]:
+        return [SECRET]
 
     def build(timeout_seconds: float = 15.0) -> WebhookDeliverer:
         fetchers.append(GuardedFetcher(allows_private=True, clock=clock, post_timeout_seconds=timeout_seconds))
-        deliverers.append(WebhookDeliverer(outbox, fetchers[-1], secrets, clock, randomness=lambda count: b"\x80" + b"\0" * 3))
+        deliverers.append(WebhookDeliverer(outbox, fetchers[-1], keys, clock, randomness=lambda count: b"\x80" + b"\0" * 3))
         return deliverers[-1]
 
     yield build
@@ -66,7 +66,7 @@ async def test_a_message_is_posted_signed_and_marked(
     [request] = receiver.received
     assert (request.path, request.body) == ("/hook?id=7", message.body)
     expected = build_signature_headers(
-        SECRET, message_id=message.id, timestamp_seconds=int(clock.now().timestamp()), body=message.body
+        [SECRET], message_id=message.id, timestamp_seconds=int(clock.now().timestamp()), body=message.body
     )
     assert {name.lower(): value for name, value in expected.items()}.items() <= request.headers.items()
     assert request.headers["content-type"] == "application/json"

@@ -232,6 +232,15 @@ class WebhookSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class RetiredSecret:
+    """A signing secret that was replaced: for a while messages are signed with it too, so that receivers can change over."""
+
+    account_id: AccountId
+    key: str
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class IdempotencyKey:
     """What an Idempotency-Key of an account stands for: one request, and what came of it."""
 

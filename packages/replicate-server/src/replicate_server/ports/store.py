@@ -28,6 +28,7 @@ from replicate_server.domain.records import (
     Model,
     Page,
     Prediction,
+    RetiredSecret,
     StoredFile,
     Token,
     Version,
@@ -316,6 +317,17 @@ class AccountStore(Protocol):
 
     async def create_webhook_secret(self, secret: WebhookSecret) -> WebhookSecret:
         """Store a secret if the account has none; returns the one it has now."""
+        ...
+
+    async def rotate_webhook_secret(self, secret: WebhookSecret, *, valid_until: datetime) -> None:
+        """Make a secret the account's current one, and retire the one before, to be valid until then.
+
+        A secret retired earlier is forgotten: never more than two are valid.
+        """
+        ...
+
+    async def retired_webhook_secret(self, account_id: AccountId) -> RetiredSecret | None:
+        """The secret before the current one, also when its time is over."""
         ...
 
     async def server_secret(self, name: str, *, if_missing: str) -> str:

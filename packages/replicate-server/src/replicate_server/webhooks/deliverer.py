@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from replicate_server.domain.ids import AccountId, PredictionId
-from replicate_server.domain.records import WebhookMessage, WebhookSecret
+from replicate_server.domain.records import WebhookMessage
 from replicate_server.ports.clock import Clock, Randomness, system_randomness
 from replicate_server.ports.fetching import Fetcher, FetchFailed, FetchRefused
 from replicate_server.ports.store import WebhookOutbox
@@ -24,7 +24,7 @@ from replicate_server.webhooks.signing import build_signature_headers
 
 log = logging.getLogger(__name__)
 
-SecretSource = Callable[[AccountId], Awaitable[WebhookSecret]]
+SecretSource = Callable[[AccountId], Awaitable[Sequence[str]]]
 
 HELD_MAX = 512
 """Messages in memory at once, being sent or waiting in a lane."""
@@ -50,7 +50,7 @@ class WebhookDeliverer:
     Args:
         store: The outbox.
         fetcher: Posts to user URLs.
-        secrets: Gives an account's signing secret.
+        secrets: Gives the keys that an account's messages are signed with now, the current one first.
         clock: Reads the time.
         randomness: For the jitter of retries.
     """
@@ -198,11 +198,9 @@ class WebhookDeliverer:
         """Post once; returns the verdict and whether the receiver answered at all."""
         if message.event != COMPLETED and message.prediction_id in self._completed:
             return GiveUp("dropped: the prediction's completed message came first"), True
-        secret = await self._secrets(message.account_id)
+        keys = await self._secrets(message.account_id)
         now = self._clock.now()
-        headers = build_signature_headers(
-            secret.key, message_id=message.id, timestamp_seconds=int(now.timestamp()), body=message.body
-        )
+        headers = build_signature_headers(keys, message_id=message.id, timestamp_seconds=int(now.timestamp()), body=message.body)
         try:
             answer = await self._fetcher.post(
                 message.url, body=message.body, headers={"Content-Type": "application/json", **headers}
