@@ -26,6 +26,7 @@ from replicate_server.domain.rate_limits import RateClass
 from replicate_server.domain.records import Account, Event, Model, Package, Page, Prediction, Version
 from replicate_server.ports.fetching import Fetched, FetchRefused, PostAnswer
 from replicate_server.ports.store import CursorInvalid, PredictionFilter
+from replicate_server.scheduler.standing import Standing
 from replicate_server.services.accounts import AccountService
 from replicate_server.services.files import FileService
 from replicate_server.services.idempotency import IdempotentCreates
@@ -114,6 +115,7 @@ class ScriptedPredictions:
         self.requests: list[CreatePrediction] = []
         self.filters: list[PredictionFilter] = []
         self.known: dict[str, Prediction] = {}
+        self.standings: dict[str, Standing] = {}
         self.batches: list[Sequence[Event]] = []
         self.read_after: list[int] = []
         self.next_cursor: str | None = None
@@ -145,6 +147,9 @@ class ScriptedPredictions:
         if found is None or found.account_id != account.id:
             raise NotFound
         return found
+
+    async def standing(self, prediction: Prediction) -> Standing | None:
+        return self.standings.get(prediction.id)
 
     async def list(self, filters: PredictionFilter, cursor: str | None) -> Page[Prediction]:
         if cursor == "nonsense":

@@ -47,6 +47,7 @@ async def test_a_create_answers_the_minimal_object_that_suits_every_client(call:
             "cancel": "http://testserver/v1/predictions/hdwst0bb05rgp0cf0p29mzk2am/cancel",
             "web": "http://testserver/p/hdwst0bb05rgp0cf0p29mzk2am",
         },
+        "platform": {"phases": [{"name": "queued", "started_at": "2024-08-22T12:26:51.079000Z"}]},
     }
 
 

@@ -13,13 +13,15 @@ from replicate_server.api.bodies import PredictionBody, decode_prediction
 from replicate_server.api.calls import Call
 from replicate_server.api.headers import parse_cancel_after, parse_prefer
 from replicate_server.domain.errors import InvalidRequest
-from replicate_server.domain.ids import PredictionId
+from replicate_server.domain.ids import PredictionId, VersionId
+from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction, Version
 from replicate_server.ports.store import CursorInvalid, PredictionFilter
 from replicate_server.services.predictions import CreatePrediction
 
 WEB_LIST_DAYS = 14
 LIST_PATH = "/v1/predictions"
+LIST_FILTERS = ("created_after", "created_before", "source", "status", "model", "version", "deployment")
 
 
 async def create(call: Call) -> ASGIApp:
@@ -37,7 +39,9 @@ async def create_for_model(call: Call) -> ASGIApp:
 
 async def get(call: Call) -> ASGIApp:
     """``GET /v1/predictions/{prediction_id}``."""
-    return _answer(call, await call.services.predictions.get(call.account, call.parameters["prediction_id"]))
+    prediction = await call.services.predictions.get(call.account, call.parameters["prediction_id"])
+    standing = await call.services.predictions.standing(prediction)
+    return Answer(wire.encode_prediction(prediction, call.urls, standing=standing, shows_aborted=call.shows_aborted))
 
 
 async def cancel(call: Call) -> ASGIApp:
@@ -47,7 +51,7 @@ async def cancel(call: Call) -> ASGIApp:
 
 async def list_page(call: Call) -> ASGIApp:
     """``GET /v1/predictions``: newest first, 100 a page."""
-    filters = {name: value for name, value in call.query.items() if name in ("created_after", "created_before", "source")}
+    filters = {name: value for name, value in call.query.items() if name in LIST_FILTERS}
     try:
         page = await call.services.predictions.list(_parse_filters(call, filters), call.query.get("cursor"))
     except CursorInvalid as error:
@@ -118,7 +122,25 @@ def _parse_filters(call: Call, filters: dict[str, str]) -> PredictionFilter:
         # The hosted service lists web-created predictions of the last two weeks only.
         earliest = call.services.clock.now() - timedelta(days=WEB_LIST_DAYS)
         after = earliest if after is None else max(after, earliest)
-    return PredictionFilter(call.account.id, created_after=after, created_before=before, source=source)
+    return PredictionFilter(
+        call.account.id,
+        created_after=after,
+        created_before=before,
+        source=source,
+        status=_parse_status(filters.get("status")),
+        model=filters.get("model"),
+        version_id=VersionId(filters["version"]) if "version" in filters else None,
+        deployment=filters.get("deployment"),
+    )
+
+
+def _parse_status(text: str | None) -> Status | None:
+    if text is None:
+        return None
+    try:
+        return Status(text)
+    except ValueError as error:
+        raise InvalidRequest(f"status must be one of {', '.join(Status)}") from error
 
 
 def _parse_time(name: str, text: str | None) -> datetime | None:

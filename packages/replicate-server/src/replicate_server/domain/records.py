@@ -86,6 +86,8 @@ class Version:
     """The OCI manifest, byte for byte; its sha256 is the id."""
     package: Package
     """What an engine needs to run it."""
+    hardware: str | None = None
+    """The SKU of its model, when it was loaded from the store; None in a version being made."""
 
     @property
     def model(self) -> str:
@@ -146,6 +148,8 @@ class Prediction:
     created_at: datetime
     source: str = "api"
     deployment: str | None = None
+    hardware: str | None = None
+    """The SKU it was created for; its price is the prediction's."""
     output: Json = None
     error: str | None = None
     logs: str = ""
@@ -162,6 +166,8 @@ class Prediction:
     """How many times its code was started; a retry budget counts these."""
     claim: Claim | None = None
     cancel_requested_at: datetime | None = None
+    instance_id: InstanceId | None = None
+    """Where its code ran, once it has ended."""
     data_removed: bool = False
 
 

@@ -71,6 +71,8 @@ class Outcome:
     error: str | None = None
     logs: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    instance_id: InstanceId | None = None
+    """Where the code ran last, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,12 @@ class PredictionFilter:
     created_before: datetime | None = None
     """Exclusive."""
     source: str | None = None
+    status: Status | None = None
+    model: str | None = None
+    """``owner/name``."""
+    version_id: VersionId | None = None
+    deployment: str | None = None
+    """``owner/name``."""
 
 
 class PredictionStore(Protocol):
@@ -180,6 +188,10 @@ class PredictionStore(Protocol):
 
     async def queued_predictions(self, version_id: VersionId, *, limit: int) -> list[Prediction]:
         """Unclaimed starting predictions of a version, oldest first."""
+        ...
+
+    async def queued_before(self, prediction: Prediction) -> int:
+        """How many unclaimed predictions of its version will be claimed before this one, counted up to 1,000."""
         ...
 
     async def claimed_by_others(self, holder: HolderId, *, limit: int) -> list[Prediction]:

@@ -233,7 +233,7 @@ class Dispatcher:
             self._start_code(run, instance, Work(prediction.id, prediction.input), now)
 
     def _start_code(self, run: Run, instance: PooledInstance, work: Work, now: datetime) -> None:
-        run.recorder.started(now)
+        run.recorder.started(now, instance.id)
         known(instance.handle).predict(work)
         self._laggards.watch(run.recorder)
 
@@ -342,6 +342,10 @@ class Dispatcher:
     def is_claiming(self) -> bool:
         """Whether a claim is under way whose predictions are not among the runs yet."""
         return any(lane.is_claiming for lane in self._lanes.all())
+
+    def run_of(self, prediction_id: PredictionId) -> Run | None:
+        """A prediction that is claimed here."""
+        return self._runs.get(prediction_id)
 
     def runs(self) -> list[Run]:
         """Everything claimed here."""

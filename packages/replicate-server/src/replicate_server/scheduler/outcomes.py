@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from replicate_server.domain.ids import PredictionId
+from replicate_server.domain.ids import InstanceId, PredictionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Prediction
 from replicate_server.ports.store import Outcome
@@ -33,6 +33,7 @@ class Showing:
     logs: str
     metrics: Mapping[str, Any]
     started_at: datetime | None
+    instance_id: InstanceId | None = None
     error: None = None
     completed_at: None = None
 
@@ -97,6 +98,7 @@ def present(prediction: Prediction, status: Status, shown: Outcome | Showing) ->
         created_at=prediction.created_at,
         source=prediction.source,
         deployment=prediction.deployment,
+        hardware=prediction.hardware,
         output=shown.output,
         error=shown.error,
         logs=shown.logs,
@@ -110,6 +112,7 @@ def present(prediction: Prediction, status: Status, shown: Outcome | Showing) ->
         attempt=prediction.attempt,
         claim=None,
         cancel_requested_at=prediction.cancel_requested_at,
+        instance_id=shown.instance_id,
         data_removed=prediction.data_removed,
     )
 

@@ -18,6 +18,7 @@ from enum import Enum
 
 from cog.worker.protocol import Done, Metric, Output
 
+from replicate_server.domain.ids import InstanceId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction
 from replicate_server.ports.store import ClaimRef, StorageUnavailable
@@ -116,8 +117,14 @@ class Recorder:
         """Whether this attempt yielded anything."""
         return self._scribe.has_output
 
-    def started(self, at: datetime) -> None:
+    @property
+    def instance_id(self) -> InstanceId | None:
+        """Where its code was started; None before."""
+        return self._scribe.instance_id
+
+    def started(self, at: datetime, instance_id: InstanceId) -> None:
         """Its code is being started."""
+        self._scribe.instance_id = instance_id
         self._scribe.started_at = at
         if self._wants_writing and self.prediction.webhook is not None:
             self._wake()

@@ -25,6 +25,7 @@ from replicate_server.scheduler.planner import Planner
 from replicate_server.scheduler.rescuer import Rescuer
 from replicate_server.scheduler.run_counts import RunCounts
 from replicate_server.scheduler.scribe import RecordingDesk, Result
+from replicate_server.scheduler.standing import Standing, stand_in_queue, stand_of_run
 from replicate_server.scheduler.unclaimed import UnclaimedEnder
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Scheduler:
         self._options = options
         holder = HolderId(build_record_id("hold", parts.randomness(16)))
         desk = RecordingDesk(parts.store, parts.hub, parts.clock, options, parts.composer, parts.outputs, parts.wake_deliverer)
-        lanes = Lanes()
+        lanes = self._lanes = Lanes()
         self.dispatcher = Dispatcher(Dispatch(desk, lanes, holder, parts.inputs, parts.inputs_dir, self.wake))
         self.fleet = Fleet(FleetContext(parts.engine, lanes, self.dispatcher, parts.clock, parts.randomness, options, self.wake))
         self._ender = UnclaimedEnder(desk, self.dispatcher)
@@ -125,6 +126,17 @@ class Scheduler:
         else:
             await self._parts.hub.wait_finished(prediction_id, timeout_seconds=wait_seconds)
         return await self._reload(prediction)
+
+    async def standing(self, prediction: Prediction) -> Standing:
+        """Where an active prediction stands now. One query for a queued one, none for the others."""
+        now = self._parts.clock.now()
+        run = self.dispatcher.run_of(prediction.id)
+        if run is not None:
+            return stand_of_run(run, now)
+        if prediction.claim is not None:
+            return Standing()
+        queued_before = await self._parts.store.queued_before(prediction)
+        return stand_in_queue(self._lanes.find(prediction.version_id), queued_before, now)
 
     async def _reload(self, prediction: Prediction) -> Prediction:
         return await self._parts.store.prediction(prediction.id) or prediction

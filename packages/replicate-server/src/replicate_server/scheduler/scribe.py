@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cog.worker.protocol import Done, Metric, Output, OutputFile
 
-from replicate_server.domain.ids import PredictionId
+from replicate_server.domain.ids import InstanceId, PredictionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Prediction, StoredFile, WebhookMessage
 from replicate_server.ports.clock import Clock
@@ -91,6 +91,7 @@ class Scribe:
         "_transcript",
         "_written_sequence",
         "fault",
+        "instance_id",
         "started_at",
     )
 
@@ -103,6 +104,8 @@ class Scribe:
         self._is_start_told = prediction.webhook is None
         self.started_at: datetime | None = None
         """When the code was started; None before."""
+        self.instance_id: InstanceId | None = None
+        """Where it was started; None before."""
         self.fault: str | None = None
         """Why the platform will fail the prediction whatever its code says, once that is so."""
         if progress is not None:
@@ -212,6 +215,7 @@ class Scribe:
             logs=said.logs,
             metrics=dict(said.metrics),
             started_at=self.started_at,
+            instance_id=self.instance_id,
         )
         return present(prediction, Status.PROCESSING, showing)
 
@@ -277,6 +281,7 @@ class Scribe:
             error=(error or "The prediction failed without a message") if status is Status.FAILED else None,
             logs=said.logs if said is not None else "",
             metrics=metrics,
+            instance_id=self.instance_id,
         )
 
     async def _final_output(self, prediction: Prediction, done: Done | None, draft: Draft | None) -> Any:

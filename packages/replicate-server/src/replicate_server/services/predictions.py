@@ -15,6 +15,7 @@ from replicate_server.ports.clock import Clock, Randomness
 from replicate_server.ports.events import EventHub
 from replicate_server.ports.store import NOTHING, Consequences, PredictionFilter, PredictionStore
 from replicate_server.scheduler.scheduler import Scheduler
+from replicate_server.scheduler.standing import Standing
 from replicate_server.services.idempotency import Turn
 
 LIST_PAGE = 100
@@ -73,6 +74,7 @@ def as_created(prediction: Prediction) -> Prediction:
         completed_at=None,
         attempt=0,
         claim=None,
+        instance_id=None,
     )
 
 
@@ -206,6 +208,7 @@ class PredictionService:
             created_at=now,
             source=request.source,
             deployment=request.deployment,
+            hardware=version.hardware,
             deadline_at=now + timedelta(seconds=after) if after is not None else None,
             webhook=request.webhook,
             stream_token=build_secret_text(self._randomness(32)) if shape.streams else None,
@@ -224,6 +227,10 @@ class PredictionService:
         if prediction is None or prediction.account_id != account.id:
             raise NotFound
         return prediction
+
+    async def standing(self, prediction: Prediction) -> Standing | None:
+        """Where a prediction stands in the queue, or runs; None when it has ended."""
+        return None if is_terminal(prediction.status) else await self._scheduler.standing(prediction)
 
     async def list(self, filters: PredictionFilter, cursor: str | None) -> Page[Prediction]:
         """One page of an account's predictions, newest first.

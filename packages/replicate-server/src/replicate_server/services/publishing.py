@@ -214,6 +214,7 @@ class PublishService:
             openapi_schema=schema,
             manifest=documents.manifest,
             package=package,
+            hardware=model.hardware,
         )
         if await self._store.create_version(version):
             return version

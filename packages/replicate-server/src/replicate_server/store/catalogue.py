@@ -24,7 +24,7 @@ _PREFIX_END: Final = "g"
 
 _SELECT_MODEL = select(*(column for column in models.columns if column.name != "latest_version_created_at"))
 _SELECT_VERSION = (
-    select(*versions.columns, models.c.owner, models.c.name)
+    select(*versions.columns, models.c.owner, models.c.name, models.c.hardware)
     .select_from(versions.join(models, models.c.id == versions.c.model_id))
 )  # fmt: skip
 
@@ -146,7 +146,7 @@ def build_model(row: Row) -> Model:
 
 def build_version(row: Row) -> Version:
     """The record of a row of versions joined with its model."""
-    model_id, version_id, created_at, cog_version, openapi_schema, manifest, package, owner, name = row
+    model_id, version_id, created_at, cog_version, openapi_schema, manifest, package, owner, name, hardware = row
     return Version(
         id=version_id,
         model_id=model_id,
@@ -157,6 +157,7 @@ def build_version(row: Row) -> Version:
         openapi_schema=json_value(openapi_schema),
         manifest=bytes(manifest),
         package=msgspec.json.decode(package, type=Package),
+        hardware=hardware,
     )
 
 

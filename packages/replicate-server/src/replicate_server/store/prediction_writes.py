@@ -75,6 +75,7 @@ def outcome_parameters(outcome: Outcome) -> dict[str, Any]:
         "outcome_error": outcome.error,
         "outcome_logs": outcome.logs,
         "outcome_metrics": json_text(outcome.metrics),
+        "outcome_instance_id": outcome.instance_id,
         "outcome_length": len(output or "") + len(outcome.logs),
     }
 

@@ -56,11 +56,13 @@ predictions = Table(
     Column("status", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("deployment", Text),
+    Column("hardware", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("completed_at", BigInteger),
     Column("deadline_at", BigInteger),
     Column("cancel_requested_at", BigInteger),
+    Column("instance_id", Text),
     Column("claim_holder", Text),
     Column("claim_instance_id", Text),
     # The last token given out, also after the claim ended: the next claim counts on from it.
@@ -84,6 +86,11 @@ predictions = Table(
     Index("ix_predictions_account", "account_id", "created_at", "id"),
     # Nearly every prediction comes from the API, so only the others pay for a second list index.
     partial_index("ix_predictions_source", "account_id", "source", "created_at", "id", where="source <> 'api'"),
+    # Filtered lists. The last is small: few predictions come through a deployment.
+    Index("ix_predictions_status", "account_id", "status", "created_at", "id"),
+    Index("ix_predictions_model", "account_id", "model", "created_at", "id"),
+    Index("ix_predictions_version", "account_id", "version_id", "created_at", "id"),
+    partial_index("ix_predictions_deployment", "account_id", "deployment", "created_at", "id", where="deployment IS NOT NULL"),
     partial_index("ix_predictions_queue", "version_id", "created_at", "id", where="status = 'starting' AND claim_holder IS NULL"),
     partial_index("ix_predictions_lease", "claim_expires_at", where="claim_expires_at IS NOT NULL"),
     partial_index("ix_predictions_holder", "claim_holder", where="claim_holder IS NOT NULL"),

@@ -39,3 +39,15 @@ def upgrade() -> None:
         sa.Column("valid_until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_retired_webhook_secrets")),
     )
+    op.add_column("predictions", sa.Column("hardware", sa.Text()))
+    op.add_column("predictions", sa.Column("instance_id", sa.Text()))
+    for name, column in (("status", "status"), ("model", "model"), ("version", "version_id")):
+        op.create_index(f"ix_predictions_{name}", "predictions", ["account_id", column, "created_at", "id"])
+    is_deployed = sa.text("deployment IS NOT NULL")
+    op.create_index(
+        "ix_predictions_deployment",
+        "predictions",
+        ["account_id", "deployment", "created_at", "id"],
+        sqlite_where=is_deployed,
+        postgresql_where=is_deployed,
+    )
