@@ -274,3 +274,19 @@ async def test_a_finished_prediction_has_its_extras(call: Call, world: Any) -> N
     world.predictions.add(replace(made, is_file_stream=True))
     shown = (await call("GET", f"/v1/predictions/{made.id}")).json()
     assert shown["urls"]["stream"] == "http://testserver/v1/files/" + "t" * 43
+
+
+async def test_every_list_filter_is_applied_and_kept_in_the_links(call: Call, world: Any) -> None:
+    world.predictions.next_cursor = "c"
+    query = "status=failed&model=alice%2Fecho&version=" + "a" * 64 + "&deployment=alice%2Ffast"
+    page = (await call("GET", f"/v1/predictions?{query}")).json()
+    (filters,) = world.predictions.filters
+    assert (filters.status, filters.model) == (Status.FAILED, "alice/echo")
+    assert (filters.version_id, filters.deployment) == ("a" * 64, "alice/fast")
+    assert page["next"] == f"http://testserver/v1/predictions?{query}&cursor=c"
+
+
+async def test_an_unknown_status_is_refused_with_the_known_ones(call: Call) -> None:
+    answer = await call("GET", "/v1/predictions?status=done")
+    assert answer.status_code == 400
+    assert "starting, processing, succeeded" in answer.json()["detail"]
