@@ -152,8 +152,9 @@ def build_platform(
         platform=_build_target(),
     )
     creates = IdempotentCreates(store, clock, keep_seconds=settings.idempotency_seconds)
-    limiter = RateLimiter(_rates(settings), time.monotonic)
-    services = ApiServices(accounts, predictions, models, versions, files, publishing, creates, limiter, fetcher, clock)
+    services = ApiServices(
+        accounts, predictions, models, versions, files, publishing, creates, _build_limiter(settings), fetcher, clock
+    )
     limits = ApiLimits(
         settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
     )
@@ -204,12 +205,13 @@ def _make_folders(data_dir: Path) -> _Folders:
     return folders
 
 
-def _rates(settings: Settings) -> dict[RateClass, int]:
-    return {
+def _build_limiter(settings: Settings) -> RateLimiter:
+    per_minute = {
         RateClass.PREDICTION_CREATES: settings.prediction_creates_per_minute,
         RateClass.PREDICTION_READS: settings.prediction_reads_per_minute,
         RateClass.OTHERS: settings.other_requests_per_minute,
     }
+    return RateLimiter(per_minute, time.monotonic)
 
 
 def _build_fetcher(settings: Settings, clock: Clock) -> GuardedFetcher:

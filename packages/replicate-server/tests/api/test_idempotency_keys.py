@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 from replicate_server.domain.lifecycle import Status
 
-from .conftest import NOW, OTHER_TOKEN, World
-
 pytestmark = pytest.mark.anyio
+
+OTHER_TOKEN = "r8_second_account_of_the_tests"
+NOW = datetime(2024, 8, 22, 12, 26, 51, 79000, tzinfo=UTC)
 
 Call = Callable[..., Awaitable[httpx.Response]]
 
@@ -26,7 +28,7 @@ def create(call: Call, **changes: Any) -> Awaitable[httpx.Response]:
     return call("POST", "/v1/predictions", **{"json": CREATE, "headers": KEY, **changes})
 
 
-async def test_the_same_request_gets_the_same_prediction_and_the_same_answer(world: World, call: Call) -> None:
+async def test_the_same_request_gets_the_same_prediction_and_the_same_answer(world: Any, call: Call) -> None:
     first, second = await create(call), await create(call)
     assert (first.status_code, second.status_code) == (201, 201)
     assert second.content == first.content
@@ -35,7 +37,7 @@ async def test_the_same_request_gets_the_same_prediction_and_the_same_answer(wor
     assert len(world.predictions.requests) == 1
 
 
-async def test_the_answer_stays_the_first_one_after_the_prediction_ended(world: World, call: Call) -> None:
+async def test_the_answer_stays_the_first_one_after_the_prediction_ended(world: Any, call: Call) -> None:
     first = await create(call)
     known = world.predictions.known[first.json()["id"]]
     world.predictions.add(replace(known, status=Status.SUCCEEDED, output="done", started_at=NOW, completed_at=NOW, attempt=1))
@@ -47,7 +49,7 @@ async def test_every_answer_names_the_key(call: Call) -> None:
     assert [answer.headers["idempotency-key"] for answer in answers] == ["order-17"] * 3
 
 
-async def test_the_order_of_keys_and_the_spacing_of_json_do_not_matter(world: World, call: Call) -> None:
+async def test_the_order_of_keys_and_the_spacing_of_json_do_not_matter(world: Any, call: Call) -> None:
     text = '{"input": {"steps": 3,  "prompt": "hi"}, "version": "' + "a" * 64 + '"}'
     first = await create(call)
     assert (await create(call, json=None, content=text)).json()["id"] == first.json()["id"]
@@ -62,7 +64,7 @@ async def test_the_order_of_keys_and_the_spacing_of_json_do_not_matter(world: Wo
         ("/v1/models", MODEL),
     ],
 )
-async def test_a_key_is_refused_for_another_request(world: World, call: Call, path: str, body: dict[str, Any]) -> None:
+async def test_a_key_is_refused_for_another_request(world: Any, call: Call, path: str, body: dict[str, Any]) -> None:
     await create(call)
     refused = await call("POST", path, json=body, headers=KEY)
     assert refused.status_code == 422
@@ -71,25 +73,25 @@ async def test_a_key_is_refused_for_another_request(world: World, call: Call, pa
     assert len(world.predictions.requests) == 1
 
 
-async def test_keys_of_two_accounts_are_two_keys(world: World, call: Call) -> None:
+async def test_keys_of_two_accounts_are_two_keys(world: Any, call: Call) -> None:
     await create(call)
     await create(call, token=OTHER_TOKEN)
     assert [request.account.username for request in world.predictions.requests] == ["alice", "bob"]
 
 
-async def test_a_hundred_at_once_make_one_prediction(world: World, call: Call) -> None:
+async def test_a_hundred_at_once_make_one_prediction(world: Any, call: Call) -> None:
     answers = await asyncio.gather(*(create(call) for _ in range(100)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1
     assert len(world.predictions.requests) == 1
 
 
-async def test_a_refused_create_leaves_the_key_free(world: World, call: Call) -> None:
+async def test_a_refused_create_leaves_the_key_free(world: Any, call: Call) -> None:
     assert (await create(call, json={**CREATE, "input": {}})).status_code == 422
     assert (await create(call)).status_code == 201
 
 
-async def test_a_repetition_is_answered_when_no_new_create_would_be(world: World, call: Call) -> None:
+async def test_a_repetition_is_answered_when_no_new_create_would_be(world: Any, call: Call) -> None:
     first = await create(call)
     for _ in range(600):
         await call("POST", "/v1/predictions", json=CREATE)
@@ -99,7 +101,7 @@ async def test_a_repetition_is_answered_when_no_new_create_would_be(world: World
     assert "ratelimit-remaining" not in again.headers
 
 
-async def test_a_key_is_forgotten_after_its_time(world: World, call: Call) -> None:
+async def test_a_key_is_forgotten_after_its_time(world: Any, call: Call) -> None:
     await create(call)
     world.clock.advance(hours=24)
     assert "idempotent-replayed" not in (await create(call)).headers

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from .conftest import OTHER_TOKEN, World
-
 pytestmark = pytest.mark.anyio
+
+OTHER_TOKEN = "r8_second_account_of_the_tests"
 
 Call = Callable[..., Awaitable[httpx.Response]]
 
@@ -31,7 +31,7 @@ async def test_creates_tell_what_is_left_of_six_hundred(call: Call) -> None:
     assert told(await call("POST", "/v1/models/alice/echo/predictions", json={"input": {"prompt": "x"}})) == ("598", "1")
 
 
-async def test_getting_a_prediction_has_sixty_thousand_and_everything_else_three_thousand(world: World, call: Call) -> None:
+async def test_getting_a_prediction_has_sixty_thousand_and_everything_else_three_thousand(world: Any, call: Call) -> None:
     prediction = world.prediction()
     assert told(await call("GET", f"/v1/predictions/{prediction.id}")) == ("59999", "1")
     assert told(await call("GET", "/v1/predictions")) == ("2999", "1")
@@ -54,7 +54,7 @@ async def test_files_draw_from_the_bucket_of_other_requests(call: Call) -> None:
     assert told(await call("GET", "/v1/account")) == ("2998", "1")
 
 
-async def test_one_create_too_many_is_told_when_to_come_back_and_then_succeeds(world: World, call: Call) -> None:
+async def test_one_create_too_many_is_told_when_to_come_back_and_then_succeeds(world: Any, call: Call) -> None:
     await drain(call, 600)
     refused = await call("POST", "/v1/predictions", json=CREATE)
     assert refused.status_code == 429
@@ -75,7 +75,7 @@ async def test_one_accounts_haste_does_not_slow_another(call: Call) -> None:
     assert told(await call("POST", "/v1/predictions", json=CREATE, token=OTHER_TOKEN))[0] == "599"
 
 
-async def test_reading_goes_on_while_creates_are_refused(world: World, call: Call) -> None:
+async def test_reading_goes_on_while_creates_are_refused(world: Any, call: Call) -> None:
     await drain(call, 601)
     answer: Any = await call("GET", "/v1/account")
     assert answer.status_code == 200

@@ -61,7 +61,7 @@ async def test_an_old_prediction_is_read_without_what_was_not_recorded_then(upgr
 
 async def test_old_predictions_are_found_by_the_new_filters(upgraded: Store) -> None:
     for filters in ({"status": Status.SUCCEEDED}, {"model": "ada/hello"}, {"version_id": "v1"}):
-        page = await upgraded.list_predictions(PredictionFilter(ADA, **filters), cursor=None, limit=5)  # type: ignore[arg-type]
+        page = await upgraded.list_predictions(PredictionFilter(ADA, **filters), cursor=None, limit=5)
         assert [prediction.id for prediction in page.results] == ["old"]
 
 
