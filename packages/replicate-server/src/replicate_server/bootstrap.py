@@ -155,11 +155,8 @@ def build_platform(
     services = ApiServices(
         accounts, predictions, models, versions, files, publishing, creates, _build_limiter(settings), fetcher, clock
     )
-    limits = ApiLimits(
-        settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
-    )
     return Platform(
-        app=build_app(services, urls, limits),
+        app=build_app(services, urls, _api_limits(settings)),
         settings=settings,
         store=store,
         engine=engine,
@@ -203,6 +200,12 @@ def _make_folders(data_dir: Path) -> _Folders:
     for folder in (folders.blobs, folders.inputs, folders.work):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folders
+
+
+def _api_limits(settings: Settings) -> ApiLimits:
+    return ApiLimits(
+        settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
+    )
 
 
 def _build_limiter(settings: Settings) -> RateLimiter:
