@@ -161,6 +161,19 @@ async def test_a_thousand_deadlines_of_one_moment_are_all_kept_in_one_look(world
         assert {(await heart.look(prediction)).status for prediction in made} == {Status.ABORTED}
 
 
+@pytest.mark.parametrize("seconds", [1_500, -3_600])
+async def test_a_clock_that_jumps_ends_no_claim_that_is_alive(world: Any, seconds: float) -> None:
+    async with world.heart({ANY_VERSION: FakeModel(is_held=True)}, lease_seconds=15) as heart:
+        prediction = await heart.create()
+        instance = await heart.engine.until_running(prediction.id)
+        await heart.appear(prediction)
+        world.clock.advance(seconds)
+        await heart.tick()
+        instance.finish(prediction.id, output="untouched")
+        assert (await heart.ended(prediction)).output == "untouched"
+        assert heart.engine.runs == [prediction.id]
+
+
 async def test_a_claim_whose_lease_ran_out_is_rescued_and_its_old_token_is_worth_nothing(world: Any) -> None:
     async with world.heart({ANY_VERSION: FakeModel(is_held=True)}) as heart:
         prediction = await heart.create()
