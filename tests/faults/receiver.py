@@ -1,4 +1,4 @@
-"""A webhook receiver on a port of loopback that keeps what it got, and takes a moment to answer so that a kill can fall into it."""
+"""A webhook receiver that keeps what it got, and takes a moment to answer so that a kill can fall into it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - the standard library's name
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.take(self.headers["webhook-id"], body)
                 threading.Event().wait(ANSWER_DELAY_SECONDS)

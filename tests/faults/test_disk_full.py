@@ -1,4 +1,4 @@
-"""A disk that takes no more: new work is refused clearly, running work is not lost, and all goes on when there is room (promise O8).
+"""A disk that takes no more: new work is refused clearly, running work is kept, all goes on when there is room (promise O8).
 
 The server's limit on the size of files stands for the disk: at zero, every write of every file fails.
 """

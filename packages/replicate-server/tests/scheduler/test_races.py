@@ -1,4 +1,4 @@
-"""Events that meet in the same moment: a cancel and a lost instance, a wait that ends while its row is being stored, a failing rescue."""
+"""Events that meet in one moment: a cancel and a lost instance, the end of a wait and a refused row, a failing rescue."""
 
 from __future__ import annotations
 

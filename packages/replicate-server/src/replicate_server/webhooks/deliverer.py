@@ -196,7 +196,7 @@ class WebhookDeliverer:
             self.wake()
 
     async def _judged_attempt(self, message: WebhookMessage) -> tuple[Verdict, bool]:
-        """Make an attempt; one that fails on our side for other reasons than the store counts too, so that none goes on for ever."""
+        """Make an attempt. One that fails on our side counts too, unless the store is away, so that none goes on for ever."""
         try:
             return await self._attempt(message)
         except StorageUnavailable:
