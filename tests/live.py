@@ -149,4 +149,6 @@ class LiveServer:
 
     def client(self) -> httpx.Client:
         """An HTTP client with the token; the caller closes it."""
-        return httpx.Client(base_url=self.base_url, headers={"Authorization": f"Bearer {self.token}"}, timeout=90)
+        headers = {"Authorization": f"Bearer {self.token}"}
+        # No certificate is ever looked at on loopback, and reading them all takes longer than starting an instance.
+        return httpx.Client(base_url=self.base_url, headers=headers, timeout=90, verify=False, trust_env=False)

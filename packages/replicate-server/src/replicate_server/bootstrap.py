@@ -65,6 +65,7 @@ class Platform:
     settings: Settings
     store: Store
     engine: Engine
+    hub: LocalEventHub
     fetcher: GuardedFetcher
     accounts: AccountService
     predictions: PredictionService
@@ -80,9 +81,22 @@ class Platform:
         self.creates.start()
         self.deliverer.start()
 
+    def close_admission(self) -> None:
+        """Refuse new predictions from now on."""
+        self.scheduler.close_admission()
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Let running predictions end within the grace, hand the others over, and end every wait and stream.
+
+        Everything else is still answered, so that clients can look at what becomes of their predictions.
+        """
+        await self.scheduler.stop(grace_seconds=grace_seconds)
+        self.hub.close()
+
     async def close(self) -> None:
-        """Let running predictions end within the grace, then end everything. The store goes last."""
-        await self.scheduler.stop()
+        """End everything at once; what should end in peace is given `drain` first. The store goes last."""
+        await self.scheduler.stop(grace_seconds=0)
+        self.hub.close()
         await self.deliverer.stop()
         await self.creates.stop()
         await self.accounts.stop()
@@ -160,6 +174,7 @@ def build_platform(
         settings=settings,
         store=store,
         engine=engine,
+        hub=hub,
         fetcher=fetcher,
         accounts=accounts,
         predictions=predictions,

@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     )
     stream_heartbeat_seconds: float = Field(default=15, gt=0, description="Longest silence in an event stream.")
     shutdown_grace_seconds: float = Field(
-        default=30, ge=0, description="Time for running predictions to end after a stop signal."
+        default=25, ge=0, description="Time for running predictions and open requests to end after a stop signal."
     )
 
     @property

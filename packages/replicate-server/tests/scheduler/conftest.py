@@ -204,7 +204,10 @@ class Heart:
 
     async def appear(self, prediction: Prediction) -> None:
         """Let what was put off about a running prediction be written now."""
-        await self.scheduler.dispatcher.settle(prediction.id)
+        for run in self.scheduler.dispatcher.runs():
+            if run.recorder.prediction.id == prediction.id:
+                run.recorder.appear()
+                await run.recorder.flush()
 
 
 class World:

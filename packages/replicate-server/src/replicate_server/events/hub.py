@@ -59,6 +59,7 @@ class LocalEventHub:
         self._tail_bytes_max = tail_bytes_max
         self._topics: dict[PredictionId, _Topic] = {}
         self._expected: dict[PredictionId, list[asyncio.Future[Prediction | None]]] = {}
+        self._is_closed = False
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
@@ -84,6 +85,15 @@ class LocalEventHub:
             if not future.done():
                 future.set_exception(error)
 
+    def close(self) -> None:
+        """See the port."""
+        self._is_closed = True
+        for prediction_id in list(self._expected):
+            for future in self._expected.pop(prediction_id):
+                _give_up(future)
+        for topic in self._topics.values():
+            topic.wake()
+
     # --- waiting ------------------------------------------------------------------------------------------------------
 
     def expect_finished(self, prediction_id: PredictionId) -> asyncio.Future[Prediction | None]:
@@ -100,7 +110,7 @@ class LocalEventHub:
         self, prediction_id: PredictionId, expected: asyncio.Future[Prediction | None], *, timeout_seconds: float
     ) -> Prediction | None:
         """See the port."""
-        timer = asyncio.get_running_loop().call_later(timeout_seconds, _give_up, expected)
+        timer = asyncio.get_running_loop().call_later(0 if self._is_closed else timeout_seconds, _give_up, expected)
         try:
             return await expected
         finally:
@@ -161,7 +171,7 @@ class LocalEventHub:
                 if events[-1].kind == "done":
                     return
                 continue
-            if is_ended:
+            if is_ended or self._is_closed:
                 return
             current = await self._store.prediction(prediction_id)
             if current is None or is_terminal(current.status):
@@ -173,11 +183,12 @@ class LocalEventHub:
                 yield ()
 
     async def _woken(self, topic: _Topic, waker: asyncio.Future[None]) -> bool:
-        await asyncio.wait([waker], timeout=self._heartbeat_seconds)
-        if waker.done():
-            return True
-        _discard(topic, waker)
-        return False
+        try:
+            await asyncio.wait([waker], timeout=self._heartbeat_seconds)
+            return waker.done()
+        finally:
+            # Also when the reader left meanwhile: others may stay for long.
+            _discard(topic, waker)
 
 
 def _discard(topic: _Topic, waker: asyncio.Future[None]) -> None:

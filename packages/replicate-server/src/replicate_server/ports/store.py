@@ -186,6 +186,10 @@ class PredictionStore(Protocol):
         """What waits, per version, longest waiting first. Cheap with a million queued rows."""
         ...
 
+    async def count_queued(self) -> int:
+        """How many predictions wait in all. Reads the whole index of the queue: for a start, not for every tick."""
+        ...
+
     async def queued_predictions(self, version_id: VersionId, *, limit: int) -> list[Prediction]:
         """Unclaimed starting predictions of a version, oldest first."""
         ...

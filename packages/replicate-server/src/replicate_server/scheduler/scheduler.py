@@ -88,14 +88,23 @@ class Scheduler:
     async def start(self) -> None:
         """Rescue what an earlier process left, then begin."""
         await self._rescuer.rescue_at_start()
+        await self._planner.count_queued()
         for duty in self._duties():
             duty.start()
 
-    async def stop(self) -> None:
-        """Refuse new work, let running predictions end within the grace, stop instances, and write what is left to write."""
+    def close_admission(self) -> None:
+        """Refuse new predictions from now on; the first thing a stop does."""
         self.dispatcher.close_admission()
+
+    async def stop(self, *, grace_seconds: float | None = None) -> None:
+        """Refuse new work, let running predictions end within the grace, stop instances, and write what is left to write.
+
+        Args:
+            grace_seconds: Instead of the option's. Stopping again with another grace is fine.
+        """
+        self.close_admission()
         await self._planning.stop()
-        if not await self.dispatcher.drain(self._options.shutdown_grace_seconds):
+        if not await self.dispatcher.drain(self._options.shutdown_grace_seconds if grace_seconds is None else grace_seconds):
             logger.warning("some predictions did not end within the grace; they run again after the next start")
         await self.fleet.stop_all()
         await self.dispatcher.drain(_STOP_FLUSH_SECONDS)
@@ -116,6 +125,7 @@ class Scheduler:
             # A claim may be under way: whoever of the two comes first ends it.
             self.dispatcher.end_when_claimed(prediction_id, result)
             try:
+                await self.dispatcher.until_given_back(prediction_id, timeout_seconds=wait_seconds)
                 if await self._ender.end(prediction, result):
                     return await self._reload(prediction)
                 if not self.dispatcher.end_early(prediction_id, unstarted=Status.CANCELED, now=now):

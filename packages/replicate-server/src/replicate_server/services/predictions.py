@@ -13,7 +13,7 @@ from replicate_server.domain.lifecycle import Status, is_terminal
 from replicate_server.domain.records import Account, Claim, Event, Page, Prediction, Version, WebhookSubscription
 from replicate_server.ports.clock import Clock, Randomness
 from replicate_server.ports.events import EventHub
-from replicate_server.ports.store import NOTHING, Consequences, PredictionFilter, PredictionStore
+from replicate_server.ports.store import NOTHING, Consequences, PredictionFilter, PredictionStore, StorageUnavailable
 from replicate_server.scheduler.scheduler import Scheduler
 from replicate_server.scheduler.standing import Standing
 from replicate_server.services.idempotency import Turn
@@ -140,6 +140,9 @@ class PredictionService:
             return ended
         if is_held_back:
             await self._dispatcher.settle(prediction.id)
+            # Its failure may have come between the end of the wait and now, when nobody listened.
+            if await self._store.prediction(prediction.id) is None:
+                raise StorageUnavailable("the prediction could not be stored")
         return prediction
 
     async def repeat_create(self, account: Account, prediction_id: PredictionId, *, wait_seconds: float | None) -> Prediction:
@@ -169,7 +172,11 @@ class PredictionService:
         consequences = NOTHING if turn is None else Consequences(key=turn.build_key(self._clock, prediction_id=prediction.id))
         if prediction.claim is None:
             self._dispatcher.enqueue(version)
-            await self._store.create_prediction(prediction, consequences)
+            try:
+                await self._store.create_prediction(prediction, consequences)
+            except Exception:
+                self._dispatcher.not_queued()
+                raise
             self._dispatcher.queued(version)
         elif is_held_back:
             self._dispatcher.run_claimed(version, prediction, is_held_back=True)

@@ -134,6 +134,11 @@ QUEUED_BEFORE = Statement(
     )
 )
 
+# The bound makes it a search of the queue's partial index, which holds no other rows.
+COUNT_QUEUED = Statement(
+    select(func.count()).select_from(predictions).where(_row.version_id > literal_column("''"), IS_UNCLAIMED)
+)
+
 EXPIRED = Statement(
     SELECT_PREDICTION.where(_row.claim_expires_at < bindparam("now")).order_by(_row.claim_expires_at).limit(bindparam("rows_max"))
 )

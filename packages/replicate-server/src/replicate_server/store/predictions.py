@@ -110,6 +110,11 @@ class SqlPredictions:
         queues = [VersionQueue(version, model, queued, moment(oldest)) for version, model, queued, oldest in rows]
         return sorted(queues, key=lambda queue: (queue.oldest_created_at, queue.version_id))
 
+    async def count_queued(self) -> int:
+        """See the port."""
+        rows = await self._readers.run(lambda connection: connection.all(sql.COUNT_QUEUED, {}))
+        return int(rows[0][0])
+
     async def queued_predictions(self, version_id: VersionId, *, limit: int) -> list[Prediction]:
         """See the port."""
         return await self._load_all(sql.QUEUED, {"version_id": version_id, "rows_max": limit})

@@ -16,7 +16,7 @@ from replicate_server.domain.ids import AccountId, PredictionId
 from replicate_server.domain.records import WebhookMessage
 from replicate_server.ports.clock import Clock, Randomness, system_randomness
 from replicate_server.ports.fetching import Fetcher, FetchFailed, FetchRefused
-from replicate_server.ports.store import WebhookOutbox
+from replicate_server.ports.store import StorageUnavailable, WebhookOutbox
 from replicate_server.webhooks.composer import COMPLETED
 from replicate_server.webhooks.lanes import Health, Lane, delivery_order, receiver_of
 from replicate_server.webhooks.schedule import Delivered, GiveUp, Retry, Verdict, judge_answer, judge_failure
@@ -180,11 +180,12 @@ class WebhookDeliverer:
         """Make one attempt and record how it went."""
         was_answered = False
         try:
-            verdict, was_answered = await self._attempt(message)
+            verdict, was_answered = await self._judged_attempt(message)
             await self._record(message, verdict)
         except Exception:
-            # The message stays due in the outbox: better sent twice than never.
+            # The message stays due in the outbox: better sent twice than never. Nothing else would make the loop look again.
             log.exception("a webhook attempt was not recorded", extra={"message_id": message.id})
+            asyncio.get_running_loop().call_later(STORE_FAILURE_PAUSE_SECONDS, self.wake)
         was_full = len(self._held) >= HELD_MAX
         returned = lane.settle(message, was_answered=was_answered)
         self._ended.add(message.id)
@@ -193,6 +194,16 @@ class WebhookDeliverer:
             self._send_ready(lane)
         if was_full or returned:
             self.wake()
+
+    async def _judged_attempt(self, message: WebhookMessage) -> tuple[Verdict, bool]:
+        """Make an attempt. One that fails on our side counts too, unless the store is away, so that none goes on for ever."""
+        try:
+            return await self._attempt(message)
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            log.exception("a webhook could not be sent", extra={"message_id": message.id})
+            return judge_failure(message, f"could not be sent: {error}", now=self._clock.now(), chance=self._chance()), True
 
     async def _attempt(self, message: WebhookMessage) -> tuple[Verdict, bool]:
         """Post once; returns the verdict and whether the receiver answered at all."""
