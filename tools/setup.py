@@ -38,6 +38,11 @@ def run(*command: str | Path) -> None:
         fail(f"`{' '.join(Path(str(command[0])).name if i == 0 else str(part) for i, part in enumerate(command))}` failed")
 
 
+def quiet() -> list[str]:
+    """Uv shows how far it is to people only."""
+    return [] if sys.stderr.isatty() else ["--quiet"]
+
+
 def lock_files(*, dev: bool) -> list[Path]:
     """The lock files an environment is made from."""
     return [ROOT / "requirements.txt", *([ROOT / "requirements-dev.txt"] if dev else [])]
@@ -94,7 +99,7 @@ def main() -> None:
     say("installing the locked packages")
     os.environ.pop("VIRTUAL_ENV", None)
     python = ENVIRONMENT / "bin" / "python"
-    run(uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", "--require-hashes",
+    run(uv, "pip", "install", *quiet(), "--python", python, "--compile-bytecode", "--require-hashes",
         *(part for path in lock_files(dev=dev) for part in ("-r", path)))  # fmt: skip
     run(uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation",
         *(part for package in PACKAGES for part in ("-e", f"./{package}")))  # fmt: skip

@@ -225,5 +225,8 @@ async def _accompany(
 
 def _request_stop(server: AnnouncingServer) -> None:
     """First signal: finish what runs. Second: drop the connections that are left."""
+    if not server.should_exit:
+        sys.stderr.write("Stopping: what runs is finished first. Stop again to drop it.\n")
+        sys.stderr.flush()
     server.force_exit = server.should_exit
     server.should_exit = True

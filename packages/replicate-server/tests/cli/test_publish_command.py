@@ -113,9 +113,7 @@ def test_an_error_line_fails_with_its_detail(runner: CliRunner, connected: Publi
     assert result.stderr.endswith("replicate-server: cog.yaml:2: wrong\n")
 
 
-def test_an_error_does_not_repeat_the_log_that_was_just_shown(
-    runner: CliRunner, connected: PublishServer, folder: Path
-) -> None:
+def test_an_error_does_not_repeat_the_log_that_was_just_shown(runner: CliRunner, connected: PublishServer, folder: Path) -> None:
     detail = "the model cannot be imported\nbuilding\n"
     connected.lines[1:] = [{"type": "error", "status": 422, "title": "Package cannot be run", "detail": detail}]
     result = runner.invoke(main, ["publish", str(folder), "alice/model"])
