@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 FIRST_CHOICES = ("starter/story", "starter/embed", "starter/speak")
 REQUEST_SECONDS_MAX = 90
+NEXT_COMMANDS = (
+    "models list",
+    'run starter/speak -i text="Hello" --output-dir .',
+    "run starter/remove-background -i image=@models/starter/remove-background/astronaut.jpg --output-dir .",
+)
 
 
 def run_quickstart(settings: Settings, models_dir: Path, *, is_once: bool, environment: Mapping[str, str]) -> int:
@@ -122,9 +127,8 @@ def _show_next_steps(settings: Settings, *, is_once: bool) -> None:
     stopping = "" if is_once else " Ctrl-C stops it."
     _write(f"\nThe platform runs at {settings.base_url}; your token is in {token_path(settings.data_dir)}.{stopping}\n")
     _write("Try next, in another terminal:\n")
-    _write("  .venv/bin/replicate models list\n")
-    _write('  .venv/bin/replicate run starter/speak -i text="Hello" --output-dir .\n')
-    _write("  .venv/bin/replicate run starter/remove-background -i image=@models/starter/remove-background/astronaut.jpg --output-dir .\n")
+    for line in NEXT_COMMANDS:
+        _write(f"  .venv/bin/replicate {line}\n")
 
 
 def _write(text: str) -> None:

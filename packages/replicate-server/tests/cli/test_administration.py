@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,17 @@ def test_a_misspelt_data_folder_is_refused_and_not_created(runner: CliRunner, tm
     result = runner.invoke(main, ["token", "list", "--data-dir", str(tmp_path / "dada")])
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert not (tmp_path / "dada").exists()
+
+
+def test_the_database_of_a_newer_release_is_one_clear_line(runner: CliRunner, data_dir: Path) -> None:
+    with closing(sqlite3.connect(data_dir / "replicate.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    result = runner.invoke(main, ["account", "list", "--data-dir", str(data_dir)])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "install the release that wrote it" in result.stderr
+
+
+def test_doctor_ends_with_a_verdict(runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_SERVER_PORT", "0")
+    result = runner.invoke(main, ["doctor", "--data-dir", str(tmp_path)])
+    assert result.stdout.splitlines()[-1].startswith("The server can run here")
