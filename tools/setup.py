@@ -38,11 +38,6 @@ def run(*command: str | Path) -> None:
         fail(f"`{' '.join(Path(str(command[0])).name if i == 0 else str(part) for i, part in enumerate(command))}` failed")
 
 
-def quiet() -> list[str]:
-    """Uv shows how far it is to people only."""
-    return [] if sys.stderr.isatty() else ["--quiet"]
-
-
 def lock_files(*, dev: bool) -> list[Path]:
     """The lock files an environment is made from."""
     return [ROOT / "requirements.txt", *([ROOT / "requirements-dev.txt"] if dev else [])]
@@ -96,10 +91,11 @@ def main() -> None:
             shutil.rmtree(ENVIRONMENT, ignore_errors=True)
             fail("this Python cannot make virtual environments; on Debian: apt-get install python3-venv")
     uv = find_uv()
-    say("installing the locked packages")
+    count = sum(path.read_text().count("==") for path in lock_files(dev=dev))
+    say(f"installing {count} locked packages; the first time they are downloaded")
     os.environ.pop("VIRTUAL_ENV", None)
     python = ENVIRONMENT / "bin" / "python"
-    run(uv, "pip", "install", *quiet(), "--python", python, "--compile-bytecode", "--require-hashes",
+    run(uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", "--require-hashes",
         *(part for path in lock_files(dev=dev) for part in ("-r", path)))  # fmt: skip
     run(uv, "pip", "install", "--quiet", "--python", python, "--no-deps", "--no-build-isolation",
         *(part for package in PACKAGES for part in ("-e", f"./{package}")))  # fmt: skip
