@@ -71,12 +71,12 @@ def serve(host: str | None, port: int | None, data_dir: Path | None) -> None:
     once.
     """
     from replicate_server.serving import ServingRefused, run_server
-    from replicate_server.store.opening import StoreInUse
+    from replicate_server.store.opening import SchemaUnknown, StoreInUse
 
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     try:
         sys.exit(run_server(settings))
-    except (ServingRefused, StoreInUse) as error:
+    except (ServingRefused, StoreInUse, SchemaUnknown) as error:
         fail(str(error))
 
 
@@ -95,12 +95,12 @@ def quickstart(port: int | None, data_dir: Path | None, models_dir: Path, *, onc
     """Serve, publish the starter models and run one of them."""
     from replicate_server.quickstart import run_quickstart
     from replicate_server.serving import ServingRefused
-    from replicate_server.store.opening import StoreInUse
+    from replicate_server.store.opening import SchemaUnknown, StoreInUse
 
     settings = read_settings(port=port, data_dir=data_dir)
     try:
         sys.exit(run_quickstart(settings, models_dir, is_once=once, environment=os.environ))
-    except (ServingRefused, StoreInUse) as error:
+    except (ServingRefused, StoreInUse, SchemaUnknown) as error:
         fail(str(error))
 
 
@@ -161,19 +161,24 @@ def doctor(data_dir: Path) -> None:
         for label, text in (("costs", finding.cost), ("do", finding.advice)):
             if text and finding.status is not Standing.OK:
                 click.echo(f"       {label}: {text}")
-    sys.exit(1 if any(finding.status is Standing.ERROR for finding in findings) else 0)
+    errors = sum(finding.status is Standing.ERROR for finding in findings)
+    gaps = sum(finding.status is Standing.GAP for finding in findings)
+    verdict = f"The server cannot work like this: {errors} of the above must be mended" if errors else "The server can run here"
+    click.echo(f"\n{verdict}" + (f"; gaps that cost something: {gaps}." if gaps else "."))
+    sys.exit(1 if errors else 0)
 
 
 def use_accounts(data_dir: Path, use: Callable[[AccountService], Awaitable[Any]]) -> Any:
     """Run one use case on the accounts of a data folder, and end with one line when it refuses."""
     from replicate_server.administration import DataFolderMissing, with_accounts
     from replicate_server.domain.errors import OperatingError
+    from replicate_server.store.opening import SchemaUnknown, StoreInUse
 
     try:
         return with_accounts(data_dir, use)
     except OperatingError as error:
         fail(error.detail)
-    except DataFolderMissing as error:
+    except (DataFolderMissing, SchemaUnknown, StoreInUse) as error:
         fail(str(error))
 
 

@@ -75,7 +75,7 @@ def announce_first_token(settings: Settings) -> None:
     """On a new data folder: create the first account and show its token, once.
 
     Raises:
-        ServingRefused: If the configured name or token has the wrong form.
+        ServingRefused: If the configured name or token has the wrong form, or the folder cannot be written.
     """
     from replicate_server.administration import ensure_first_token, token_path
     from replicate_server.domain.errors import OperatingError
@@ -85,6 +85,9 @@ def announce_first_token(settings: Settings) -> None:
         created = ensure_first_token(settings.data_dir, username=settings.bootstrap_username, token=chosen)
     except OperatingError as error:
         raise ServingRefused(f"The first account cannot be created: {error.detail}") from error
+    except OSError as error:
+        advice = "choose another one with --data-dir (make run: DATA=)."
+        raise ServingRefused(f"{settings.data_dir} cannot be the data folder: {error.strerror}; {advice}") from error
     if created is not None:
         shown = created if chosen is None else "the one in REPLICATE_SERVER_BOOTSTRAP_TOKEN"
         path = token_path(settings.data_dir)
@@ -112,6 +115,9 @@ class AnnouncingServer(uvicorn.Server):
 
     def request_stop(self) -> None:
         """First signal: refuse new work and finish what runs. Second: stop waiting for it, and drop the connections."""
+        if not self.should_exit:
+            sys.stderr.write("Stopping: what runs is finished first. Stop again to drop it.\n")
+            sys.stderr.flush()
         self._platform.close_admission()
         if self.should_exit:
             self.force_exit = True

@@ -156,6 +156,12 @@ def test_a_taken_port_is_one_clear_line() -> None:
             open_socket("127.0.0.1", port)
 
 
+def test_a_data_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ServingRefused, match=r"cannot be the data folder: .*--data-dir"):
+        run_server(build_settings(port=0, data_dir=tmp_path / "file"), build=SmallPlatform)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])
 def test_an_address_of_the_network_is_refused_unless_forced(host: str, tmp_path: Path) -> None:
     with pytest.raises(ServingRefused, match="REPLICATE_SERVER_ALLOW_INSECURE_BIND"):

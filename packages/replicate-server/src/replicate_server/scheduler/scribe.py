@@ -265,9 +265,6 @@ class Scribe:
         status, error = result.status, result.error
         if self.fault is not None:
             status, error, output = Status.FAILED, self.fault, None
-        if status is Status.FAILED and done is not None and done.traceback:
-            logs = self._transcript.logs if self._transcript is not None else ""
-            self.transcript.add_log(done.traceback if not logs or logs.endswith("\n") else "\n" + done.traceback)
         said = self._transcript
         metrics = dict(said.metrics) if said is not None else {}
         if started_at is not None:
