@@ -31,6 +31,7 @@ from replicate_server.registry.unpacking import UnpackLimits
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
 from replicate_server.services.accounts import AccountService
+from replicate_server.services.file_sweeper import FileSweeper
 from replicate_server.services.files import FileService
 from replicate_server.services.input_files import InputFiles
 from replicate_server.services.models import ModelService
@@ -67,16 +68,19 @@ class Platform:
     publishing: PublishService
     scheduler: Scheduler
     deliverer: WebhookDeliverer
+    sweeper: FileSweeper
 
     async def start(self) -> None:
         """Rescue what an earlier process left and begin every background duty."""
         await self.scheduler.start()
         self.accounts.start()
         self.deliverer.start()
+        self.sweeper.start()
 
     async def close(self) -> None:
         """Let running predictions end within the grace, then end everything. The store goes last."""
         await self.scheduler.stop()
+        await self.sweeper.stop()
         await self.deliverer.stop()
         await self.accounts.stop()
         await self.engine.close()
@@ -159,6 +163,7 @@ def build_platform(
         publishing=publishing,
         scheduler=scheduler,
         deliverer=deliverer,
+        sweeper=FileSweeper(store, blobs, clock),
     )
 
 
@@ -237,7 +242,6 @@ def _build_scheduler(settings: Settings, outside: _Outside) -> Scheduler:
         outside.store,
         outside.blobs,
         outside.fetcher,
-        outside.clock,
         base_url=base_url,
         size_bytes_max=settings.input_file_bytes_max,
     )
