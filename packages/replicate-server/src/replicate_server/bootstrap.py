@@ -218,6 +218,8 @@ def _engine_config(settings: Settings, data_dir: Path) -> LocalEngineConfig:
         gpus=settings.gpus,
         cancel_grace_seconds=settings.cancel_grace_seconds,
         lease_seconds=settings.lease_seconds,
+        builds_from_source=settings.builds_from_source,
+        passed_variables=settings.passed_variables,
     )
 
 

@@ -187,6 +187,14 @@ async def offline_bench(config: LocalEngineConfig, shared_dir: Path) -> AsyncIte
         yield made
 
 
+@pytest.fixture
+async def passing_bench(config: LocalEngineConfig, shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """An engine whose operator lets models have one of the server's variables."""
+    monkeypatch.setenv("PASSED_VARIABLE", "on")
+    async for made in open_bench(replace(config, passed_variables=("PASSED_VARIABLE",)), shared_dir):
+        yield made
+
+
 async def open_bench(config: LocalEngineConfig, shared_dir: Path) -> AsyncIterator[Bench]:
     """Make an engine and close it."""
     engine = LocalEngine(config, FolderPackages(shared_dir / "model"))

@@ -179,6 +179,18 @@ async def test_the_authors_variables_are_set_and_the_servers_packages_are_not_th
     assert (facts["author"], facts["devices"], facts["server_packages"]) == ("yes", "", [])
 
 
+async def test_libraries_find_a_user_a_home_and_a_temporary_folder(bench: Bench) -> None:
+    instance = await bench.start_ready()
+    done = await bench.run(instance, "look_around")
+    assert done.error is None
+    assert len(done.output["names"]) == 2
+
+
+async def test_models_get_those_of_the_servers_variables_that_the_operator_names(passing_bench: Bench) -> None:
+    instance = await passing_bench.start_ready()
+    assert (await passing_bench.run(instance, "look_around")).output["passed"] == "on"
+
+
 async def test_without_the_network_nothing_can_be_reached(offline_bench: Bench) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         instance = await offline_bench.start_ready()

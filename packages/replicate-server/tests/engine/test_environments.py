@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ class ScriptedUv(Uv):
     fails_on: tuple[str, ...] = ()
     commands: list[tuple[str, ...]] = field(default_factory=list)
 
-    async def run(self, arguments: Any, *, log: Any, timeout_seconds: float, cwd: Any = None, stdin: Any = None) -> str:
+    async def run(
+        self, arguments: Any, *, log: Any, timeout_seconds: float, cwd: Any = None, stdin: Any = None, confine: Any = None
+    ) -> str:
         """Take a turn of the loop, as a process would."""
         await asyncio.sleep(0)
         self.commands.append(tuple(arguments))
@@ -50,7 +52,12 @@ def environments(uv: ScriptedUv, tmp_path: Path) -> Environments:
 
 def open_environments(uv: Uv, folder: Path) -> Environments:
     return Environments(
-        folder=folder / "environments", uv=uv, interpreters=Interpreters({}), timeout_seconds=60, builds_from_source=False
+        folder=folder / "environments",
+        uv=uv,
+        interpreters=Interpreters({}),
+        timeout_seconds=60,
+        builds_from_source=False,
+        source_builds=None,
     )
 
 
@@ -111,7 +118,21 @@ async def test_requirements_that_cannot_be_resolved_are_told_in_the_resolvers_wo
     uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("compile",))
     with pytest.raises(PackageBroken) as caught:
         await open_environments(uv, tmp_path).lock("numpy", python_version="3.11", log=ignore)
-    assert caught.value.log == "no such package: numpy"
+    assert caught.value.log.startswith("no such package: numpy\n")
+
+
+async def test_where_build_code_cannot_be_isolated_the_error_names_the_setting_that_allows_it(tmp_path: Path) -> None:
+    uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("--no-build",))
+    with pytest.raises(PackageBroken) as caught:
+        await open_environments(uv, tmp_path).ensure(python_version="3.11", lock=LOCK, log=ignore)
+    assert "REPLICATE_SERVER_BUILDS_FROM_SOURCE=true" in caught.value.log
+
+
+async def test_with_the_setting_build_code_runs_when_wheels_do_not_suffice(tmp_path: Path) -> None:
+    uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("--no-build",))
+    environments = replace(open_environments(uv, tmp_path), builds_from_source=True)
+    await environments.ensure(python_version="3.11", lock=LOCK, log=ignore)
+    assert "--no-build" not in uv.commands[-1]
 
 
 @pytest.mark.parametrize(("text", "locked"), [(LOCK, LOCK), ("", ""), ("cog>=0.9\n", ""), ("numpy\ncog\n", "resolved")])

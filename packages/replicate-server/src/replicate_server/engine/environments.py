@@ -20,9 +20,15 @@ from typing import Any
 
 from replicate_server.engine.interpreters import Interpreter, InterpreterMissing, Interpreters
 from replicate_server.engine.requirements import environment_digest, is_locked, logical_lines, strip_provided
+from replicate_server.engine.source_builds import SourceBuilds
 from replicate_server.engine.uv import Uv, UvFailed
 from replicate_server.ports.engine import PackageBroken
 
+_NO_BUILD = "--no-build"
+_BUILDS_REFUSED = (
+    "\nIf a requirement has no wheel for this machine: it is built from source only in bubblewrap, which is not used here, or "
+    "with the server's own rights when REPLICATE_SERVER_BUILDS_FROM_SOURCE=true.\n"
+)
 _MARKER = ".replicate-complete"
 LogSink = Callable[[str], None]
 
@@ -74,6 +80,9 @@ class Environments:
     interpreters: Interpreters
     timeout_seconds: float
     builds_from_source: bool
+    """Whether build code may run with the server's rights where it cannot be isolated."""
+    source_builds: SourceBuilds | None
+    """Isolates build code; None where nothing can."""
     _builds: dict[str, _Build] = field(default_factory=dict)
     _complete: dict[str, Environment] = field(default_factory=dict)
 
@@ -106,9 +115,9 @@ class Environments:
             return wanted if removed else requirements
         interpreter = await self.find_interpreter(python_version)
         arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-config"]
-        arguments += ["--python", interpreter.path, *self._build_options(), "-"]
+        arguments += ["--python", interpreter.path, "-"]
         try:
-            return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=wanted)
+            return await self._run_or_build(arguments, interpreter, log, stdin=wanted)
         except UvFailed as error:
             raise PackageBroken("the requirements cannot be resolved", error.log) from error
 
@@ -163,14 +172,44 @@ class Environments:
         lock_file = environment.path / "requirements.lock"
         lock_file.write_text(lock, encoding="utf-8")
         sync = ["pip", "sync", "--python", environment.python, "--require-hashes", "--compile-bytecode", "--no-config"]
-        sync += [*self._build_options(), str(lock_file)]
+        sync.append(str(lock_file))
         try:
-            await self.uv.run([*sync, "--offline"], log=_ignore, timeout_seconds=self.timeout_seconds)
+            await self.uv.run([*sync, _NO_BUILD, "--offline"], log=_ignore, timeout_seconds=self.timeout_seconds)
         except UvFailed:
-            await self.uv.run(sync, log=log, timeout_seconds=self.timeout_seconds)
+            await self._run_or_build(sync, environment.interpreter, log, writable=environment.path)
 
-    def _build_options(self) -> list[str]:
-        return [] if self.builds_from_source else ["--no-build"]
+    async def _run_or_build(
+        self,
+        arguments: list[str],
+        interpreter: Interpreter,
+        log: LogSink,
+        *,
+        writable: Path | None = None,
+        stdin: str | None = None,
+    ) -> str:
+        """Run uv with wheels alone, which runs nobody's code; if they do not suffice, once more with build code, isolated.
+
+        Raises:
+            UvFailed: With the words of the last try, and what an operator can do where build code was not allowed to run.
+        """
+        told: list[str] = []
+        try:
+            output = await self.uv.run(
+                [*arguments, _NO_BUILD], log=told.append, timeout_seconds=self.timeout_seconds, stdin=stdin
+            )
+        except UvFailed as error:
+            # Its complaint is of no interest when a second try follows.
+            if self.source_builds is None and not self.builds_from_source:
+                log("".join(told))
+                raise UvFailed(str(error), f"{error.log}{_BUILDS_REFUSED}") from error
+        else:
+            log("".join(told))
+            return output
+        log("Wheels alone do not suffice: building from source\n")
+        if self.source_builds is None:
+            return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=stdin)
+        with self.source_builds.confine(interpreter, writable=writable) as confine:
+            return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=stdin, confine=confine)
 
 
 def _ignore(text: str) -> None:
@@ -180,7 +219,9 @@ def _ignore(text: str) -> None:
 def _mark_complete(environment: Environment) -> None:
     """Write the marker, on disk before its name appears."""
     draft = environment.path / f"{_MARKER}.draft"
-    with draft.open("w", encoding="utf-8") as file:
+    # Build code may have written here: nothing of it is followed.
+    draft.unlink(missing_ok=True)
+    with draft.open("x", encoding="utf-8") as file:
         json.dump({"python": environment.interpreter.version, "interpreter": environment.interpreter.path}, file)
         file.flush()
         os.fsync(file.fileno())

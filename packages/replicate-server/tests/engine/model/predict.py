@@ -28,6 +28,19 @@ def describe_self(text: str, file: Path | None) -> object:
     }
 
 
+def look_around(text: str, file: Path | None) -> object:
+    import getpass
+    import pwd
+    import tempfile
+
+    cache = HostPath("~/.cache/library").expanduser()
+    cache.mkdir(parents=True)
+    (cache / "weights").write_text("cached")
+    with tempfile.NamedTemporaryFile() as temporary:
+        temporary.write(b"x")
+    return {"names": [getpass.getuser(), pwd.getpwuid(os.getuid()).pw_name], "passed": os.environ.get("PASSED_VARIABLE")}
+
+
 def importable(name: str) -> bool:
     try:
         __import__(name)

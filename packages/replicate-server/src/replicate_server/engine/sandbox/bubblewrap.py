@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from replicate_server.engine.sandbox.launch import (
     NOBODY,
     SYSTEM_FILES,
     SYSTEM_FOLDERS,
+    Installation,
     Launch,
     SandboxedCommand,
     build_variables,
@@ -32,6 +33,9 @@ from replicate_server.engine.sandbox.launch import (
 SOURCE_DIR = "/src"
 WORK_DIR = "/scratch"
 RUNTIME_DIR = "/opt/cog-runtime"
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+# Minimal, so that libraries which ask who they run as get an answer; the host's own would tell its users' names.
+_USER_FILES = Path(__file__).parent / "etc"
 _PROBE_TIMEOUT_SECONDS = 10.0
 # Rights that setpriv needs to give up all rights; it keeps none of them.
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
@@ -76,6 +80,20 @@ class BubblewrapSandbox:
         owner = NOBODY if self.setpriv else None
         return SandboxedCommand([*argv, *launch.worker_command], variables, SOURCE_DIR, WORK_DIR, owner)
 
+    def build_installation(self, work: Installation) -> tuple[list[str], dict[str, str]]:
+        """The command line and environment of an installation: as isolated as an instance, with folders of its own to write."""
+        program, *arguments = work.argv
+        argv = [self.binary, *self._namespaces(allows_network=work.allows_network), *_system_mounts()]
+        argv += ["--bind", str(work.temporary_dir), "/tmp"]  # noqa: S108
+        for path in (work.interpreter.prefix, *work.read_only):
+            argv += _bind_at_own_path("--ro-bind", path)
+        for folder in work.writable:
+            argv += _bind_at_own_path("--bind", str(folder))
+        inside = f"/opt/{Path(program).name}"
+        argv += ["--dir", "/opt", "--ro-bind", program, inside, *self._last_steps(), "--chdir", "/tmp", "--"]  # noqa: S108
+        variables = {**work.variables, "PATH": _PATH, "HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108
+        return [*argv, *self._become_nobody(), inside, *arguments], variables
+
     def works(self) -> bool:
         """Run the recipe once with an empty model. Blocks for some milliseconds."""
         command = [self.binary, *self._namespaces(allows_network=False), *_system_mounts(), "--tmpfs", "/tmp"]  # noqa: S108
@@ -119,6 +137,8 @@ def _system_mounts() -> list[str]:
             argv += ["--ro-bind", folder, folder]
     for file in find_existing(SYSTEM_FILES):
         argv += ["--ro-bind", file, file]
+    for name in ("passwd", "group"):
+        argv += ["--ro-bind", str(_USER_FILES / name), f"/etc/{name}"]
     argv += ["--proc", "/proc", "--dev", "/dev"]
     if Path("/sys/devices/system").is_dir():  # Numeric libraries ask it how many cores there are.
         argv += ["--dir", "/sys", "--dir", "/sys/devices", "--ro-bind", "/sys/devices/system", "/sys/devices/system"]
@@ -135,13 +155,18 @@ def _bind_at_own_path(option: str, path: str) -> list[str]:
     return [*argv, option, path, path]
 
 
-def find_bubblewrap(environ: Mapping[str, str]) -> BubblewrapSandbox | None:
-    """The first recipe that really works here, or None. Runs programs."""
+def find_bubblewrap(environ: Mapping[str, str], passed: Iterable[str] = ()) -> BubblewrapSandbox | None:
+    """The first recipe that really works here, or None. Runs programs.
+
+    Args:
+        environ: The server's environment.
+        passed: Names of those of its variables that models get, beside the certificates' places.
+    """
     binary = shutil.which("bwrap", path=environ.get("PATH"))
     if binary is None:
         return None
     setpriv = shutil.which("setpriv", path="/usr/bin:/bin") if os.geteuid() == 0 else None
-    inherited = select_inherited(environ)
+    inherited = select_inherited(environ, passed)
     recipes = [BubblewrapSandbox(binary, setpriv, inherited)] if setpriv else []
     recipes.append(BubblewrapSandbox(binary, None, inherited))
     return next((recipe for recipe in recipes if recipe.works()), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,6 +79,24 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Installation:
+    """A program that fills an environment and runs its packages' build code on the way, in host terms."""
+
+    argv: tuple[str, ...]
+    """The first is a program on the host; it is shown to the sandbox alone."""
+    variables: Mapping[str, str]
+    """Its whole environment, but for the folders for temporary files."""
+    interpreter: Interpreter
+    read_only: tuple[str, ...]
+    """What else it may read: local package indexes."""
+    writable: tuple[Path, ...]
+    """Folders that it may change, at their own paths."""
+    temporary_dir: Path
+    """Becomes its ``/tmp``."""
+    allows_network: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxedCommand:
     """A command line, its environment, and where the model finds its folders."""
 
@@ -113,9 +131,9 @@ class Sandbox(Protocol):
         ...
 
 
-def select_inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of the server's environment that models may have."""
-    return {name: environ[name] for name in _INHERITED_VARIABLES if name in environ}
+def select_inherited(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str, str]:
+    """The part of the server's environment that models may have: where certificates are, and what the operator named."""
+    return {name: environ[name] for name in (*_INHERITED_VARIABLES, *passed) if name in environ}
 
 
 def build_variables(launch: Launch, *, temporary_dir: str, runtime_dir: str, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from replicate_server.engine.sandbox.launch import (
     select_inherited,
 )
 
-_READ_ONLY = (*SYSTEM_FOLDERS, *SYSTEM_FILES, "/proc", "/sys")
+# The user files have no secrets in them, and libraries ask them who they run as; here they are the host's own.
+_READ_ONLY = (*SYSTEM_FOLDERS, *SYSTEM_FILES, "/etc/passwd", "/etc/group", "/proc", "/sys")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm")  # noqa: S108
 _LANDLOCK_NETWORK = 4
 _LANDLOCK_SIGNALS = 6
@@ -103,7 +104,7 @@ def is_reachable(path: str) -> bool:
     return above and bool(real.stat().st_mode & stat.S_IROTH)
 
 
-def find_process_sandbox(environ: Mapping[str, str]) -> ProcessSandbox:
-    """The process sandbox of this machine."""
+def find_process_sandbox(environ: Mapping[str, str], passed: Iterable[str] = ()) -> ProcessSandbox:
+    """The process sandbox of this machine. ``passed`` names variables of ``environ`` that models get."""
     version = launcher.landlock_version()
-    return ProcessSandbox(is_root=os.geteuid() == 0, landlock_version=version, inherited=select_inherited(environ))
+    return ProcessSandbox(is_root=os.geteuid() == 0, landlock_version=version, inherited=select_inherited(environ, passed))
