@@ -110,6 +110,18 @@ def write_file(text: str, file: Path | None) -> object:
     return "written"
 
 
+def write_beside_code(text: str, file: Path | None) -> object:
+    HostPath("checkpoints").mkdir()
+    HostPath("checkpoints/weights").write_text("downloaded")
+    here = HostPath(__file__)
+    here.write_text(here.read_text() + "\n# changed in place")
+    return HostPath("checkpoints/weights").read_text()
+
+
+def list_folder(text: str, file: Path | None) -> object:
+    return sorted(os.listdir())
+
+
 def list_processes(text: str, file: Path | None) -> object:
     return len([name for name in os.listdir("/proc") if name.isdigit()])
 

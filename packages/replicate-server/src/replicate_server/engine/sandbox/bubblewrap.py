@@ -1,8 +1,8 @@
 """The bubblewrap sandbox: namespaces of its own, and a file system put together by hand.
 
 Processes, IPC, host name and (unless allowed) the network are the model's own. The model sees the system read-only, its
-interpreter and environment at their own paths, ``/src`` read-only, and three places to write: ``/scratch`` and ``/tmp``
-(folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists for it.
+interpreter and environment at their own paths, and four places to write: ``/src`` (its own copy of the version's files),
+``/scratch`` and ``/tmp`` (folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists for it.
 
 As root, bubblewrap assembles this with root's rights and ``setpriv`` then becomes nobody for good; so the interpreter may lie
 in a folder that only root can enter. As anybody else, or where that fails, a user namespace does it. Source:
@@ -32,6 +32,7 @@ from replicate_server.engine.sandbox.launch import (
 
 SOURCE_DIR = "/src"
 WORK_DIR = "/scratch"
+SHARED_SOURCE_DIR = "/opt/model-source"
 RUNTIME_DIR = "/opt/cog-runtime"
 _PATH = "/usr/local/bin:/usr/bin:/bin"
 # Minimal, so that libraries which ask who they run as get an answer; the host's own would tell its users' names.
@@ -70,7 +71,7 @@ class BubblewrapSandbox:
         argv += _bind_at_own_path("--ro-bind", launch.interpreter.prefix)
         argv += _bind_at_own_path("--ro-bind", str(launch.environment_dir))
         argv += ["--dir", "/opt", "--ro-bind", str(launch.runtime_dir), RUNTIME_DIR]
-        argv += ["--ro-bind", str(launch.source_dir), SOURCE_DIR]
+        argv += ["--bind", str(launch.own_source_dir), SOURCE_DIR, "--ro-bind", str(launch.source_dir), SHARED_SOURCE_DIR]
         for node in launch.device_nodes:
             argv += ["--dev-bind", node, node]
         argv += [*self._last_steps(), "--chdir", SOURCE_DIR, "--", *_limit_memory(launch), *self._become_nobody()]
@@ -78,7 +79,7 @@ class BubblewrapSandbox:
             argv += ["/usr/bin/env", *(f"{name}={value}" for name, value in launch.author_variables.items())]
         # In a user namespace files still belong to the server's own user.
         owner = NOBODY if self.setpriv else None
-        return SandboxedCommand([*argv, *launch.worker_command], variables, SOURCE_DIR, WORK_DIR, owner)
+        return SandboxedCommand([*argv, *launch.worker_command], variables, SOURCE_DIR, SHARED_SOURCE_DIR, WORK_DIR, owner)
 
     def build_installation(self, work: Installation) -> tuple[list[str], dict[str, str]]:
         """The command line and environment of an installation: as isolated as an instance, with folders of its own to write."""

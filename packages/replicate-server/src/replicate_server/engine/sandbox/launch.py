@@ -42,7 +42,7 @@ class Launch:
     runtime_dir: Path
     source_dir: Path
     folder: Path
-    """The instance's own folder; its ``work`` and ``tmp`` are the model's to write."""
+    """The instance's own folder; its ``work``, ``tmp`` and ``src`` are the model's to write."""
     socket_fd: int
     variables: Mapping[str, str]
     """From the author's cog.yaml."""
@@ -54,6 +54,11 @@ class Launch:
     """To be enforced by the sandbox; None when a control group does it."""
     processes_max: int | None
     """To be enforced by the sandbox; None when a control group does it."""
+
+    @property
+    def own_source_dir(self) -> Path:
+        """The instance's copy of ``source_dir``."""
+        return self.folder / "src"
 
     @property
     def python(self) -> str:
@@ -103,6 +108,9 @@ class SandboxedCommand:
     argv: list[str]
     variables: dict[str, str]
     source_dir: str
+    """The instance's own copy of the version's files."""
+    shared_source_dir: str
+    """The version's files themselves, to which large files of the copy are links."""
     work_dir: str
     owner: int | None
     """The host user that model code runs as; None when it is the server's own."""

@@ -68,6 +68,7 @@ class ProcessSandbox:
             SandboxUnusable: If as root neither nobody can reach the model's files nor landlock can confine root to them.
         """
         temporary_dir, work_dir = str(launch.folder / "tmp"), str(launch.folder / "work")
+        source_dir = str(launch.own_source_dir)
         read_only = [*find_existing(_READ_ONLY), launch.interpreter.prefix]
         read_only += [str(folder) for folder in (launch.environment_dir, launch.runtime_dir, launch.source_dir)]
         needed = (launch.interpreter.path, *map(str, (launch.environment_dir, launch.runtime_dir, launch.source_dir)))
@@ -87,14 +88,14 @@ class ProcessSandbox:
             "memory_bytes": launch.memory_bytes,
             "processes_max": launch.processes_max,
             "read_only": read_only,
-            "writable": [temporary_dir, work_dir, *find_existing(_DEVICES), *launch.device_nodes],
-            "folder": str(launch.source_dir),
+            "writable": [temporary_dir, work_dir, source_dir, *find_existing(_DEVICES), *launch.device_nodes],
+            "folder": source_dir,
             "argv": launch.worker_command,
             "variables": {**variables, **launch.author_variables},
         }
         argv = [sys.executable, "-I", "-S", launcher.__file__, json.dumps(plan)]
         owner = NOBODY if becomes_nobody else None
-        return SandboxedCommand(argv, {"PATH": variables["PATH"]}, str(launch.source_dir), work_dir, owner)
+        return SandboxedCommand(argv, {"PATH": variables["PATH"]}, source_dir, str(launch.source_dir), work_dir, owner)
 
 
 def is_reachable(path: str) -> bool:
