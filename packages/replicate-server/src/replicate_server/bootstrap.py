@@ -17,7 +17,9 @@ from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
 from replicate_server.api.urls import Urls
 from replicate_server.api.wire import encode_prediction
 from replicate_server.blobs import open_blobs
+from replicate_server.caches import choose_removals, remove_entry
 from replicate_server.engine.config import LocalEngineConfig, SandboxChoice
+from replicate_server.engine.environments import find_entries as find_environments
 from replicate_server.engine.local import LocalEngine
 from replicate_server.events import LocalEventHub
 from replicate_server.fetching import GuardedFetcher
@@ -27,6 +29,7 @@ from replicate_server.ports.engine import Engine, Resources
 from replicate_server.ports.packages import PackageSource
 from replicate_server.ports.store import Store
 from replicate_server.registry.source import UnpackedPackages
+from replicate_server.registry.source import find_entries as find_unpacked
 from replicate_server.registry.unpacking import UnpackLimits
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
@@ -114,6 +117,7 @@ def build_platform(
     store = open_store(data_dir / DATABASE_NAME, clock=clock)
     folders = _make_folders(data_dir)
     blobs = open_blobs(folders.blobs)
+    _trim_caches(data_dir, settings.caches_bytes_max)
     fetcher = _build_fetcher(settings, clock)
     unpack_limits = UnpackLimits(settings.package_bytes_max)
     packages = UnpackedPackages(data_dir, blobs, unpack_limits)
@@ -197,6 +201,13 @@ def _make_folders(data_dir: Path) -> _Folders:
     for folder in (folders.blobs, folders.inputs, folders.work):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folders
+
+
+def _trim_caches(data_dir: Path, size_bytes_max: int) -> None:
+    """Make room among environments and unpacked versions, while nobody uses them."""
+    entries = [*find_environments(data_dir / "environments"), *find_unpacked(data_dir / "packages")]
+    for entry in choose_removals(entries, size_bytes_max=size_bytes_max):
+        remove_entry(entry)
 
 
 def _build_fetcher(settings: Settings, clock: Clock) -> GuardedFetcher:

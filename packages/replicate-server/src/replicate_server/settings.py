@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         "authors' code, then with the server's own rights. With bubblewrap it runs isolated as model code does, and this setting "
         "has no effect.",
     )
+    caches_bytes_max: int = Field(
+        default=100 * GIBIBYTE,
+        ge=0,
+        description="Size of all environments and unpacked versions above which a start removes those unused for the longest; "
+        "they are made again when they are needed.",
+    )
     sandbox: str = Field(default="auto", pattern="^(auto|bubblewrap|process)$", description="How model code is isolated.")
     cpu_slots: float | None = Field(default=None, gt=0, description="Instances that may run at once by CPU. Default: 2 per core.")
     memory_bytes: int | None = Field(

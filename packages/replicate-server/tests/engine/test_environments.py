@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replicate_server.engine.environments import Environment, Environments
+from replicate_server.engine.environments import Environment, Environments, find_entries
 from replicate_server.engine.interpreters import Interpreters
 from replicate_server.engine.uv import Uv, UvFailed, cache_dir, find_uv
 from replicate_server.ports.engine import PackageBroken
@@ -95,6 +95,16 @@ async def test_a_whole_environment_is_found_again_by_the_next_server(uv: Scripte
     for _ in range(2):
         await open_environments(uv, tmp_path).ensure(python_version="3.11", lock=LOCK, log=ignore)
     assert [command[0] for command in uv.commands] == ["venv", "pip"]
+
+
+async def test_using_an_environment_renews_the_time_by_which_old_ones_are_removed(environments: Environments) -> None:
+    environment = await environments.ensure(python_version="3.11", lock="", log=ignore)
+    [entry] = find_entries(environments.folder)
+    marker = entry.proof
+    os.utime(marker, (1, 1))
+    await environments.ensure(python_version="3.11", lock="", log=ignore)
+    assert marker.stat().st_mtime > 1
+    assert marker.parent == environment.path
 
 
 async def test_what_a_crash_left_is_built_again(environments: Environments, uv: ScriptedUv, tmp_path: Path) -> None:

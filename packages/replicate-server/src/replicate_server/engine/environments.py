@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from replicate_server.caches import CacheEntry, measure_folder
 from replicate_server.engine.interpreters import Interpreter, InterpreterMissing, Interpreters
 from replicate_server.engine.requirements import environment_digest, is_locked, logical_lines, strip_provided
 from replicate_server.engine.source_builds import SourceBuilds
@@ -133,6 +134,7 @@ class Environments:
         digest = environment_digest(interpreter=interpreter.path, version=interpreter.version, lock=lock)
         known = self._complete.get(digest)
         if known is not None:
+            _note_use(known)
             return known
         build = self._builds.get(digest)
         if build is None:
@@ -158,6 +160,7 @@ class Environments:
                 except UvFailed as error:
                     raise PackageBroken("the environment cannot be built", error.log) from error
                 await asyncio.to_thread(_mark_complete, environment)
+        _note_use(environment)
         self._complete[digest] = environment
         return environment
 
@@ -212,8 +215,23 @@ class Environments:
             return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=stdin, confine=confine)
 
 
+def find_entries(folder: Path) -> list[CacheEntry]:
+    """Whole environments; the marker knows the size, and its time is that of the last use."""
+    markers = [(marker, json.loads(marker.read_text(encoding="utf-8"))) for marker in folder.glob(f"*/{_MARKER}")]
+    return [
+        CacheEntry(marker, marker.parent, marker.stat().st_mtime, facts.get("size_bytes") or measure_folder(marker.parent))
+        for marker, facts in markers
+    ]
+
+
 def _ignore(text: str) -> None:
     """Drop text: a try from the cache that fails is no news to anybody."""
+
+
+def _note_use(environment: Environment) -> None:
+    """Let the marker's time be that of the last use."""
+    with contextlib.suppress(OSError):
+        os.utime(environment.path / _MARKER)
 
 
 def _mark_complete(environment: Environment) -> None:
@@ -222,7 +240,9 @@ def _mark_complete(environment: Environment) -> None:
     # Build code may have written here: nothing of it is followed.
     draft.unlink(missing_ok=True)
     with draft.open("x", encoding="utf-8") as file:
-        json.dump({"python": environment.interpreter.version, "interpreter": environment.interpreter.path}, file)
+        interpreter = environment.interpreter
+        facts = {"python": interpreter.version, "interpreter": interpreter.path, "size_bytes": measure_folder(environment.path)}
+        json.dump(facts, file)
         file.flush()
         os.fsync(file.fileno())
     draft.rename(environment.path / _MARKER)
