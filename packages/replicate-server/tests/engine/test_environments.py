@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,36 @@ async def test_a_real_environment_with_nothing_in_it_runs(tmp_path: Path) -> Non
     assert answer.decode().strip() == str(environment.path)
 
 
+async def test_a_wheels_startup_code_does_not_run_while_the_environment_is_built(tmp_path: Path) -> None:
+    digest = write_wheel(tmp_path / "index", f"import os; open({str(tmp_path / 'ran')!r}, 'w')")
+    environ = {**os.environ, "UV_FIND_LINKS": str(tmp_path / "index"), "UV_NO_INDEX": "1"}
+    real = Uv(find_uv(environ), environ, tmp_path / "cache")
+    lock = f"early==1.0 --hash=sha256:{digest}\n"
+    environment = await open_environments(real, tmp_path).ensure(python_version="3.11", lock=lock, log=ignore)
+    assert find_files(environment.path, "early.pth")
+    assert find_files(environment.path, "early_module.cpython-311.pyc")
+    assert not find_files(tmp_path, "ran")
+
+
+def write_wheel(folder: Path, startup_code: str) -> str:
+    """A wheel with a module and a ``.pth`` file; returns its digest."""
+    folder.mkdir()
+    path = folder / "early-1.0-py3-none-any.whl"
+    info = "early-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("early.pth", startup_code + "\n")
+        wheel.writestr("early_module.py", "x = 1\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: early\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def find_files(folder: Path, name: str) -> list[str]:
+    """Where files of a name lie below a folder."""
+    return [path for path, _, names in os.walk(folder) if name in names]
+
+
 async def test_calls_for_one_lock_share_one_build_and_all_read_its_text(environments: Environments, uv: ScriptedUv) -> None:
     await environments.find_interpreter("3.11")
     texts: list[list[str]] = [[], []]
@@ -121,7 +153,8 @@ async def test_what_a_crash_left_is_built_again(environments: Environments, uv: 
 async def test_packages_come_from_the_cache_when_it_has_them_and_from_the_index_otherwise(tmp_path: Path) -> None:
     uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("--offline",))
     await open_environments(uv, tmp_path).ensure(python_version="3.11", lock=LOCK, log=ignore)
-    assert ["--offline" in command for command in uv.commands] == [False, True, False]
+    assert [command[0] for command in uv.commands] == ["venv", "pip", "venv", "pip"]
+    assert ["--offline" in command for command in uv.commands if command[0] == "pip"] == [True, False]
 
 
 async def test_requirements_that_cannot_be_resolved_are_told_in_the_resolvers_words(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,7 @@ _BUILDS_REFUSED = (
     "\nIf a requirement has no wheel for this machine: it is built from source only in bubblewrap, which is not used here, or "
     "with the server's own rights when REPLICATE_SERVER_BUILDS_FROM_SOURCE=true.\n"
 )
+_COMPILE_TIMEOUT_SECONDS = 600.0
 _MARKER = ".replicate-complete"
 LogSink = Callable[[str], None]
 
@@ -45,6 +47,10 @@ class Environment:
     def python(self) -> str:
         """The interpreter to start."""
         return str(self.path / "bin" / "python")
+
+
+class _BuildsNeeded(Exception):
+    """Wheels alone do not suffice, and building from source may be tried."""
 
 
 class _Build:
@@ -118,7 +124,10 @@ class Environments:
         arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-config"]
         arguments += ["--python", interpreter.path, "-"]
         try:
-            return await self._run_or_build(arguments, interpreter, log, stdin=wanted)
+            try:
+                return await self._run_with_wheels(arguments, log, stdin=wanted)
+            except _BuildsNeeded:
+                return await self._run_with_builds(arguments, interpreter, log, stdin=wanted)
         except UvFailed as error:
             raise PackageBroken("the requirements cannot be resolved", error.log) from error
 
@@ -165,23 +174,59 @@ class Environments:
         return environment
 
     async def _install(self, environment: Environment, lock: str, log: LogSink) -> None:
-        """Make the folder, then fill it: from the cache alone if that suffices, which needs no network and no waiting."""
+        """Make the folder, then fill it: from the cache alone if that suffices, which needs no network and no waiting.
+
+        Nothing here starts the environment's own interpreter outside a sandbox once packages lie in it, for a ``.pth`` file is
+        code that every start runs: each try begins with an empty folder, and the base interpreter writes the bytecode.
+        """
         count = len(logical_lines(lock))
         log(f"Building an environment: Python {environment.interpreter.version}, {count} package{'' if count == 1 else 's'}\n")
-        venv = ["venv", "--python", environment.interpreter.path, "--no-project", "--no-config", "--quiet", str(environment.path)]
-        await self.uv.run(venv, log=log, timeout_seconds=self.timeout_seconds)
+        await self._make_folder(environment, lock, log)
         if not count:
             return
-        lock_file = environment.path / "requirements.lock"
-        lock_file.write_text(lock, encoding="utf-8")
-        sync = ["pip", "sync", "--python", environment.python, "--require-hashes", "--compile-bytecode", "--no-config"]
-        sync.append(str(lock_file))
+        sync = ["pip", "sync", "--python", environment.python, "--require-hashes", "--no-config", str(_lock_file(environment))]
         try:
             await self.uv.run([*sync, _NO_BUILD, "--offline"], log=_ignore, timeout_seconds=self.timeout_seconds)
         except UvFailed:
-            await self._run_or_build(sync, environment.interpreter, log, writable=environment.path)
+            await self._make_folder(environment, lock, log)
+            try:
+                await self._run_with_wheels(sync, log)
+            except _BuildsNeeded:
+                await self._make_folder(environment, lock, log)
+                await self._run_with_builds(
+                    [*sync, "--compile-bytecode"], environment.interpreter, log, writable=environment.path
+                )
+                return
+        await asyncio.to_thread(compile_packages, environment.path, environment.interpreter.path)
 
-    async def _run_or_build(
+    async def _make_folder(self, environment: Environment, lock: str, log: LogSink) -> None:
+        await asyncio.to_thread(shutil.rmtree, environment.path, ignore_errors=True)
+        venv = ["venv", "--python", environment.interpreter.path, "--no-project", "--no-config", "--quiet", str(environment.path)]
+        await self.uv.run(venv, log=log, timeout_seconds=self.timeout_seconds)
+        if lock:
+            _lock_file(environment).write_text(lock, encoding="utf-8")
+
+    async def _run_with_wheels(self, arguments: list[str], log: LogSink, *, stdin: str | None = None) -> str:
+        """Run uv without building anything, which runs nobody's code.
+
+        Raises:
+            _BuildsNeeded: If that fails and builds may be tried; then its complaint is of no interest.
+            UvFailed: If it fails and they may not, with what an operator can do about it.
+        """
+        told: list[str] = []
+        try:
+            output = await self.uv.run(
+                [*arguments, _NO_BUILD], log=told.append, timeout_seconds=self.timeout_seconds, stdin=stdin
+            )
+        except UvFailed as error:
+            if self.source_builds is not None or self.builds_from_source:
+                raise _BuildsNeeded from error
+            log("".join(told))
+            raise UvFailed(str(error), f"{error.log}{_BUILDS_REFUSED}") from error
+        log("".join(told))
+        return output
+
+    async def _run_with_builds(
         self,
         arguments: list[str],
         interpreter: Interpreter,
@@ -190,29 +235,33 @@ class Environments:
         writable: Path | None = None,
         stdin: str | None = None,
     ) -> str:
-        """Run uv with wheels alone, which runs nobody's code; if they do not suffice, once more with build code, isolated.
+        """Run uv with build code, isolated where that is possible.
 
         Raises:
-            UvFailed: With the words of the last try, and what an operator can do where build code was not allowed to run.
+            UvFailed: If it fails.
         """
-        told: list[str] = []
-        try:
-            output = await self.uv.run(
-                [*arguments, _NO_BUILD], log=told.append, timeout_seconds=self.timeout_seconds, stdin=stdin
-            )
-        except UvFailed as error:
-            # Its complaint is of no interest when a second try follows.
-            if self.source_builds is None and not self.builds_from_source:
-                log("".join(told))
-                raise UvFailed(str(error), f"{error.log}{_BUILDS_REFUSED}") from error
-        else:
-            log("".join(told))
-            return output
         log("Wheels alone do not suffice: building from source\n")
         if self.source_builds is None:
             return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=stdin)
         with self.source_builds.confine(interpreter, writable=writable) as confine:
             return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=stdin, confine=confine)
+
+
+def _lock_file(environment: Environment) -> Path:
+    return environment.path / "requirements.lock"
+
+
+def compile_packages(environment_dir: Path, interpreter: str) -> None:
+    """Write bytecode for installed wheels, which instances could not: the sandbox shows the folder read-only.
+
+    By the base interpreter without its site module, so that no code of the packages runs. Bytecode only saves time, so a
+    failure is not an error. Blocks.
+    """
+    packages = [str(folder) for folder in environment_dir.glob("lib/python*/site-packages")]
+    command = [interpreter, "-I", "-S", "-m", "compileall", "-q", "-j", "0", *packages]
+    # compileall fails when one file cannot be compiled, which many packages have on purpose.
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(command, check=False, capture_output=True, timeout=_COMPILE_TIMEOUT_SECONDS, env={}, umask=0o022)
 
 
 def find_entries(folder: Path) -> list[CacheEntry]:
