@@ -18,8 +18,10 @@ from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
 from replicate_server.api.urls import Urls
 from replicate_server.api.wire import encode_prediction
 from replicate_server.blobs import open_blobs
+from replicate_server.caches import choose_removals, remove_entry
 from replicate_server.domain.rate_limits import RateClass
 from replicate_server.engine.config import LocalEngineConfig, SandboxChoice
+from replicate_server.engine.environments import find_entries as find_environments
 from replicate_server.engine.local import LocalEngine
 from replicate_server.events import LocalEventHub
 from replicate_server.fetching import GuardedFetcher
@@ -29,10 +31,12 @@ from replicate_server.ports.engine import Engine, Resources
 from replicate_server.ports.packages import PackageSource
 from replicate_server.ports.store import Store
 from replicate_server.registry.source import UnpackedPackages
+from replicate_server.registry.source import find_entries as find_unpacked
 from replicate_server.registry.unpacking import UnpackLimits
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
 from replicate_server.services.accounts import AccountService
+from replicate_server.services.file_sweeper import FileSweeper
 from replicate_server.services.files import FileService
 from replicate_server.services.idempotency import IdempotentCreates
 from replicate_server.services.input_files import InputFiles
@@ -73,6 +77,7 @@ class Platform:
     creates: IdempotentCreates
     scheduler: Scheduler
     deliverer: WebhookDeliverer
+    sweeper: FileSweeper
 
     async def start(self) -> None:
         """Rescue what an earlier process left and begin every background duty."""
@@ -80,6 +85,7 @@ class Platform:
         self.accounts.start()
         self.creates.start()
         self.deliverer.start()
+        self.sweeper.start()
 
     def close_admission(self) -> None:
         """Refuse new predictions from now on."""
@@ -97,6 +103,7 @@ class Platform:
         """End everything at once; what should end in peace is given `drain` first. The store goes last."""
         await self.scheduler.stop(grace_seconds=0)
         self.hub.close()
+        await self.sweeper.stop()
         await self.deliverer.stop()
         await self.creates.stop()
         await self.accounts.stop()
@@ -131,6 +138,7 @@ def build_platform(
     store = open_store(data_dir / DATABASE_NAME, clock=clock)
     folders = _make_folders(data_dir)
     blobs = open_blobs(folders.blobs)
+    _trim_caches(data_dir, settings.caches_bytes_max)
     fetcher = _build_fetcher(settings, clock)
     unpack_limits = UnpackLimits(settings.package_bytes_max)
     packages = UnpackedPackages(data_dir, blobs, unpack_limits)
@@ -182,6 +190,7 @@ def build_platform(
         creates=creates,
         scheduler=scheduler,
         deliverer=deliverer,
+        sweeper=FileSweeper(store, blobs, clock),
     )
 
 
@@ -232,6 +241,13 @@ def _build_limiter(settings: Settings) -> RateLimiter:
     return RateLimiter(per_minute, time.monotonic)
 
 
+def _trim_caches(data_dir: Path, size_bytes_max: int) -> None:
+    """Make room among environments and unpacked versions, while nobody uses them."""
+    entries = [*find_environments(data_dir / "environments"), *find_unpacked(data_dir / "packages")]
+    for entry in choose_removals(entries, size_bytes_max=size_bytes_max):
+        remove_entry(entry)
+
+
 def _build_fetcher(settings: Settings, clock: Clock) -> GuardedFetcher:
     return GuardedFetcher(
         allows_private=settings.allows_private_targets,
@@ -251,6 +267,8 @@ def _engine_config(settings: Settings, data_dir: Path) -> LocalEngineConfig:
         gpus=settings.gpus,
         cancel_grace_seconds=settings.cancel_grace_seconds,
         lease_seconds=settings.lease_seconds,
+        builds_from_source=settings.builds_from_source,
+        passed_variables=settings.passed_variables,
     )
 
 
@@ -275,7 +293,6 @@ def _build_scheduler(settings: Settings, outside: _Outside) -> Scheduler:
         outside.store,
         outside.blobs,
         outside.fetcher,
-        outside.clock,
         base_url=base_url,
         size_bytes_max=settings.input_file_bytes_max,
     )

@@ -73,6 +73,23 @@ class Settings(BaseSettings):
     instance_network: bool = Field(
         default=True, description="Whether model code may use the network (cog models often download weights in setup)."
     )
+    instance_variables: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\s*,\s*[A-Za-z_][A-Za-z0-9_]*)*)?$",
+        description="Names of the server's environment variables that models get, separated by commas: HF_TOKEN,HTTPS_PROXY.",
+    )
+    builds_from_source: bool = Field(
+        default=False,
+        description="Whether requirements that have no wheel may be built where bubblewrap does not work. Building runs their "
+        "authors' code, then with the server's own rights. With bubblewrap it runs isolated as model code does, and this setting "
+        "has no effect.",
+    )
+    caches_bytes_max: int = Field(
+        default=100 * GIBIBYTE,
+        ge=0,
+        description="Size of all environments and unpacked versions above which a start removes those unused for the longest; "
+        "they are made again when they are needed.",
+    )
     sandbox: str = Field(default="auto", pattern="^(auto|bubblewrap|process)$", description="How model code is isolated.")
     cpu_slots: float | None = Field(default=None, gt=0, description="Instances that may run at once by CPU. Default: 2 per core.")
     memory_bytes: int | None = Field(
@@ -105,6 +122,11 @@ class Settings(BaseSettings):
     shutdown_grace_seconds: float = Field(
         default=25, ge=0, description="Time for running predictions and open requests to end after a stop signal."
     )
+
+    @property
+    def passed_variables(self) -> tuple[str, ...]:
+        """The names in ``instance_variables``."""
+        return tuple(name.strip() for name in self.instance_variables.split(",") if name.strip())
 
     @property
     def is_loopback(self) -> bool:

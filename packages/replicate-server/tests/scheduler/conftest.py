@@ -26,7 +26,7 @@ from replicate_server.domain.records import (
     WebhookMessage,
     WebhookSubscription,
 )
-from replicate_server.engine.fake import FakeEngine, FakeModel
+from replicate_server.engine.fake import ANY_VERSION, FakeEngine, FakeModel
 from replicate_server.events import LocalEventHub
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
@@ -181,6 +181,13 @@ class Heart:
     async def run(self, version: Version | None = None, **fields: Any) -> Prediction:
         """Create and wait for the end."""
         return await self.create(version, wait_seconds=30, **fields)
+
+    async def warm_then_hold(self, models: dict[VersionId, FakeModel]) -> None:
+        """Have one warm instance with claims ahead, and hold what it runs from now on."""
+        await self.run()
+        await self.tick()
+        await self.run()
+        models[ANY_VERSION].is_held = True
 
     async def subscribed(self, version: Version | None = None, **fields: Any) -> Prediction:
         webhook = WebhookSubscription("http://here/hook", frozenset({"start", "output", "logs", "completed"}))

@@ -94,10 +94,7 @@ async def test_a_waited_for_fast_prediction_is_stored_once_with_its_outcome(worl
 async def test_a_held_back_prediction_appears_when_it_takes_longer(world: Any) -> None:
     models = {ANY_VERSION: FakeModel()}
     async with world.heart(models) as heart:
-        await heart.run()
-        await heart.tick()
-        await heart.run()
-        models[ANY_VERSION].is_held = True
+        await heart.warm_then_hold(models)
         prediction = await heart.create(wait_seconds=0.1)
         assert prediction.status is Status.STARTING
         assert prediction.output is None

@@ -374,6 +374,18 @@ class FileStore(Protocol):
         """
         ...
 
+    async def expired_uploads(self, before: datetime, *, after: StoredFile | None, limit: int) -> list[StoredFile]:
+        """Uploads that expired before a moment, the longest expired first, following ``after`` in that order."""
+        ...
+
+    async def is_file_needed(self, file_id: FileId) -> bool:
+        """Whether the input of a prediction that has not ended names the file's id."""
+        ...
+
+    async def has_blob(self, blob_key: str) -> bool:
+        """Whether a file, upload or output, has its bytes under this key."""
+        ...
+
     async def delete_file(self, file_id: FileId) -> bool:
         """Forget a file; False when unknown. Its blob is the caller's to delete afterwards."""
         ...

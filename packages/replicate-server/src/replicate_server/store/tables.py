@@ -239,6 +239,8 @@ files = Table(
     Column("delivery_token", Text),
     PrimaryKeyConstraint("id"),
     partial_index("ix_files_uploads", "account_id", "created_at", "id", where="prediction_id IS NULL"),
+    partial_index("ix_files_expiry", "expires_at", "id", where="expires_at IS NOT NULL AND prediction_id IS NULL"),
+    Index("ix_files_blob", "blob_key"),
     partial_index("ux_files_delivery", "delivery_token", where="delivery_token IS NOT NULL", unique=True),
 )
 
