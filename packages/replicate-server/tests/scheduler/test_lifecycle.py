@@ -114,6 +114,15 @@ async def test_a_wait_that_runs_out_presents_the_prediction_as_starting(world: A
         assert (await heart.look(prediction)).status is Status.PROCESSING
 
 
+async def test_a_traceback_that_is_in_the_log_is_not_repeated(world: Any) -> None:
+    async with world.heart({ANY_VERSION: FakeModel(is_held=True)}) as heart:
+        prediction = await heart.create()
+        instance = await heart.engine.until_running(prediction.id)
+        instance.log(prediction.id, "loading\nTraceback …\n")
+        await heart.engine.finish(prediction.id, status="failed", error="no such voice", traceback="Traceback …\n")
+        assert (await heart.ended(prediction)).logs == "loading\nTraceback …\n"
+
+
 async def test_a_failing_model_fails_its_prediction_and_keeps_the_traceback(world: Any) -> None:
     async with world.heart(held()) as heart:
         prediction = await heart.create()

@@ -11,10 +11,9 @@ from replicate_server.services.input_schema import NODES_MAX, build_input_schema
 
 
 def version_with(schemas: dict[str, Any]) -> Version:
-    return Version(
-        VersionId("f" * 64), ModelId("m"), "o", "n", datetime(2024, 1, 1, tzinfo=UTC), "0", {"components": {"schemas": schemas}}, b"",
-        Package("p", (), "3.11", ""),
-    )  # fmt: skip
+    document = {"components": {"schemas": schemas}}
+    created_at = datetime(2024, 1, 1, tzinfo=UTC)
+    return Version(VersionId("f" * 64), ModelId("m"), "o", "n", created_at, "0", document, b"", Package("p", (), "3.11", ""))
 
 
 def count_nodes(value: Any) -> int:

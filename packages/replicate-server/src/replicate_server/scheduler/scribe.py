@@ -269,7 +269,9 @@ class Scribe:
         if status is Status.FAILED and done is not None and done.traceback:
             logs = self._transcript.logs if self._transcript is not None else ""
             traceback = mask_text(done.traceback, self._secrets)
-            self.transcript.add_log(traceback if not logs or logs.endswith("\n") else "\n" + traceback)
+            # Our worker has written it to the log already, as the program would have; another one need not.
+            if not logs.endswith(traceback):
+                self.transcript.add_log(traceback if not logs or logs.endswith("\n") else "\n" + traceback)
         said = self._transcript
         metrics = dict(said.metrics) if said is not None else {}
         if started_at is not None:
