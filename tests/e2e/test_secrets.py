@@ -74,7 +74,7 @@ def test_an_error_that_quotes_the_secret_is_masked(server: LiveServer) -> None:
 def test_no_webhook_tells_the_secret(server: LiveServer, receiver: tuple[str, Queue[bytes]]) -> None:
     address, posted = receiver
     run(server, input={}, webhook=address, webhook_events_filter=["start", "logs", "completed"])
-    bodies = []
+    bodies: list[bytes] = []
     while not bodies or b'"succeeded"' not in bodies[-1]:
         bodies.append(posted.get(timeout=30))
     assert CANARY.encode() not in b"".join(bodies)

@@ -43,15 +43,21 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     created = server.command("replicate-server", "token", "create", "--account", "other", "--data-dir", str(server.data_dir))
     token = created.stdout.split()[-1]
     with server.client() as mine, httpx.Client(base_url=server.base_url, headers={"Authorization": f"Bearer {token}"}) as theirs:
-        fields = {"owner": "local", "name": "own", "visibility": "private", "hardware": "cpu"}
+        fields = {"owner": "local", "name": "walled-garden", "visibility": "private", "hardware": "cpu"}
         assert mine.post("/v1/models", json=fields).status_code == 201
-        version = server.publish("tokens", "local/own")
+        version = server.publish("tokens", "local/walled-garden")
         server.publish("caption", "local/caption")
         body = {"version": version, "input": {"prompt": "mine alone"}}
         prediction = mine.post("/v1/predictions", json=body, headers={"Prefer": "wait"}).json()
         file = mine.post("/v1/files", files={"content": ("mine.txt", b"mine", "text/plain")}).json()
         secret = mine.get("/v1/webhooks/default/secret").json()["key"]
-        names = {"owner": "local", "name": "own", "version": version, "prediction_id": prediction["id"], "file_id": file["id"]}
+        names = {
+            "owner": "local",
+            "name": "walled-garden",
+            "version": version,
+            "prediction_id": prediction["id"],
+            "file_id": file["id"],
+        }
         yield Town(mine, theirs, {**names, "secret": secret})
     server.stop()
 
@@ -84,7 +90,7 @@ def test_everything_is_still_there_for_its_owner(town: Town) -> None:
 
 def test_a_private_version_cannot_be_run_by_any_reference(town: Town) -> None:
     version = town.names["version"]
-    for reference in (version, version[:12], "local/own", f"local/own:{version[:12]}"):
+    for reference in (version, version[:12], "local/walled-garden", f"local/walled-garden:{version[:12]}"):
         answer = town.theirs.post("/v1/predictions", json={"version": reference, "input": {"prompt": "x"}})
         assert (answer.status_code, answer.json()["title"]) == (422, "Invalid version or not permitted")
 
