@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 
+from replicate_server.http_protocol import BoundedHeadProtocol
+
 if TYPE_CHECKING:
     from replicate_server.settings import Settings
 
@@ -217,7 +219,7 @@ async def _serve(settings: Settings, listening: socket.socket, companion: Compan
             platform.app,
             interface="asgi3",
             loop="none",
-            http="httptools",
+            http=BoundedHeadProtocol,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -257,7 +257,16 @@ async def test_web_predictions_are_those_of_the_last_two_weeks(call: Call, world
     assert filters.created_after == world.clock.now() - timedelta(days=14)
 
 
-@pytest.mark.parametrize("query", ["source=api", "created_after=yesterday", "created_before="])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "source=api",
+        "created_after=yesterday",
+        "created_before=",
+        "created_after=0001-01-01T00:00:00%2B23:59",
+        "created_before=9999-12-31T23:59:59-23:59",
+    ],
+)
 async def test_a_bad_filter_is_a_bad_request(call: Call, query: str) -> None:
     assert (await call("GET", f"/v1/predictions?{query}")).status_code == 400
 

@@ -149,6 +149,7 @@ def _parse_time(name: str, text: str | None) -> datetime | None:
     try:
         # A plus sign that was not percent-encoded arrives as a space.
         time = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
-    except ValueError as error:
+        # An offset may lead out of the years that a datetime can hold.
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise InvalidRequest(f"{name} must be an ISO 8601 time such as 2024-08-22T12:26:51Z") from error
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -17,6 +17,7 @@ from replicate_server.api.urls import Urls
 from replicate_server.domain.hardware import HARDWARE, run_cost_dollars
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Account, Model, Page, Prediction, StoredFile, Version, WebhookSecret
+from replicate_server.domain.secret_inputs import mask_input
 from replicate_server.scheduler.standing import Standing
 
 T = TypeVar("T")
@@ -171,7 +172,7 @@ def build_prediction(
         id=prediction.id,
         model=prediction.model,
         version=prediction.version_id,
-        input=prediction.input,
+        input=mask_input(prediction.input),
         output=prediction.output,
         logs=prediction.logs if with_logs else UNSET,
         error=prediction.error if prediction.status is Status.FAILED else None,

@@ -14,7 +14,9 @@ from replicate_server.domain.records import Event, Prediction
 from replicate_server.events.tail import Tail
 from replicate_server.ports.store import PredictionStore
 
-_PAGE = 500
+# What one reader holds of a log that it reads from the store. A stalled one holds it for ever, and there may be hundreds.
+_PAGE_EVENTS = 100
+_PAGE_BYTES = 32 * 1024
 
 
 class _Topic:
@@ -161,9 +163,9 @@ class LocalEventHub:
             # Made before looking: news that arrive while the store is read complete it.
             waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             topic.wakers.append(waker)
-            events = topic.tail.after(position)
+            events = topic.tail.after(position, size_bytes_max=_PAGE_BYTES)
             if not events:
-                events = await self._store.events_after(prediction_id, position, limit=_PAGE)
+                events = await self._store.events_after(prediction_id, position, limit=_PAGE_EVENTS, size_bytes_max=_PAGE_BYTES)
             if events:
                 position = events[-1].sequence
                 _discard(topic, waker)

@@ -214,8 +214,17 @@ class PredictionStore(Protocol):
         """The earliest deadline of an active prediction."""
         ...
 
-    async def events_after(self, prediction_id: PredictionId, sequence: int, *, limit: int) -> list[Event]:
-        """Events with a greater sequence number, in order."""
+    async def events_after(
+        self, prediction_id: PredictionId, sequence: int, *, limit: int, size_bytes_max: int | None = None
+    ) -> list[Event]:
+        """Events with a greater sequence number, in order.
+
+        Args:
+            prediction_id: Whose.
+            sequence: 0 begins at the first.
+            limit: At most so many.
+            size_bytes_max: No more once their data, as stored, has so many bytes; the first event is given whatever its size.
+        """
         ...
 
     async def has_output_events(self, prediction_id: PredictionId) -> bool:

@@ -22,6 +22,7 @@ from replicate_server.domain.errors import QueueFull, Unavailable
 from replicate_server.domain.ids import HolderId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Claim, Prediction, Version
+from replicate_server.domain.secret_inputs import open_input
 from replicate_server.ports.engine import Work
 from replicate_server.scheduler.collaborators import InputLocalizing
 from replicate_server.scheduler.invariants import known
@@ -235,7 +236,7 @@ class Dispatcher:
         if self._inputs.has_files(instance.version, prediction.input):
             run.preparing = self._spawn(self._prepare(run, instance))
         else:
-            self._start_code(run, instance, Work(prediction.id, prediction.input), now)
+            self._start_code(run, instance, Work(prediction.id, open_input(prediction.input)), now)
 
     def _start_code(self, run: Run, instance: PooledInstance, work: Work, now: datetime) -> None:
         run.recorder.started(now, instance.id)
@@ -258,7 +259,8 @@ class Dispatcher:
             return
         run.preparing = None
         if run.instance is instance:
-            self._start_code(run, instance, Work(prediction.id, prediction.input, files), self._desk.clock.now())
+            work = Work(prediction.id, open_input(prediction.input), files)
+            self._start_code(run, instance, work, self._desk.clock.now())
 
     # --- what instances report ----------------------------------------------------------------------------------------
 

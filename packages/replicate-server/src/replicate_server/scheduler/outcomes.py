@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from replicate_server.domain.ids import InstanceId, PredictionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Prediction
+from replicate_server.domain.secret_inputs import mask_input
 from replicate_server.ports.store import Outcome
 
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
@@ -118,8 +119,10 @@ def present(prediction: Prediction, status: Status, shown: Outcome | Showing) ->
 
 
 def conclude(prediction: Prediction, outcome: Outcome) -> Prediction:
-    """The record of a prediction that ended."""
-    return present(prediction, outcome.status, outcome)
+    """The record of a prediction that ended: nobody needs its secrets any more."""
+    record = present(prediction, outcome.status, outcome)
+    masked = mask_input(prediction.input)
+    return record if masked is prediction.input else replace(record, input=masked)
 
 
 def total_seconds(prediction: Prediction, completed_at: datetime) -> float:

@@ -123,6 +123,10 @@ def event_parameters(event: Event) -> dict[str, Any]:
     }
 
 
+EVENT_DATA = 4
+"""Where a row of events has its JSON text."""
+
+
 def build_event(row: Row) -> Event:
     """The record of a row of events."""
     prediction_id, sequence, kind, created_at, data = row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from replicate_server.store import prediction_statements as sql
 from replicate_server.store import prediction_writes as writes
 from replicate_server.store.cursors import EVERYTHING, Range, parse_cursor
 from replicate_server.store.folding import fold_events
-from replicate_server.store.prediction_rows import build_event, build_prediction
+from replicate_server.store.prediction_rows import EVENT_DATA, build_event, build_prediction
 from replicate_server.store.readers import Readers
 from replicate_server.store.statements import Connection, Row, Statement
 from replicate_server.store.values import json_value, micros, moment
@@ -152,12 +153,25 @@ class SqlPredictions:
         row = self._readers.point(lambda connection: connection.one(sql.NEXT_DEADLINE, {}))
         return moment(row[0]) if row else None
 
-    async def events_after(self, prediction_id: PredictionId, sequence: int, *, limit: int) -> list[Event]:
+    async def events_after(
+        self, prediction_id: PredictionId, sequence: int, *, limit: int, size_bytes_max: int | None = None
+    ) -> list[Event]:
         """See the port."""
         parameters = {"prediction_id": prediction_id, "after": sequence, "rows_max": limit}
-        return await self._readers.run(
-            lambda connection: [build_event(row) for row in connection.all(sql.EVENTS_AFTER, parameters)]
-        )
+
+        def read(connection: Connection) -> list[Event]:
+            if size_bytes_max is None:
+                return [build_event(row) for row in connection.all(sql.EVENTS_AFTER, parameters)]
+            found, size_bytes = [], 0
+            with closing(connection.each(sql.EVENTS_AFTER, parameters)) as rows:
+                for row in rows:
+                    found.append(build_event(row))
+                    size_bytes += len(row[EVENT_DATA])
+                    if size_bytes >= size_bytes_max:
+                        break
+            return found
+
+        return await self._readers.run(read)
 
     async def has_output_events(self, prediction_id: PredictionId) -> bool:
         """See the port."""
