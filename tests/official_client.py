@@ -10,7 +10,9 @@ from tests.live import program
 
 HERE = Path(__file__).parent
 LOCK = HERE / "compat" / "requirements-replicate-1.txt"
-FOLDER = HERE.parent / ".cache" / "compat" / "replicate-1.0.7"
+ENVIRONMENTS = HERE.parent / ".cache" / "compat"
+"""Where official clients are installed, each on first use."""
+FOLDER = ENVIRONMENTS / "replicate-1.0.7"
 
 
 def official_python() -> str:

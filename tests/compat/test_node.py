@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compat.conftest import ENVIRONMENTS
 from tests.conftest import Published
+from tests.official_client import ENVIRONMENTS
 
 HERE = Path(__file__).parent / "node"
 FOLDER = ENVIRONMENTS / "node-replicate-1.4.0"

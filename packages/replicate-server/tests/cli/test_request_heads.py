@@ -26,12 +26,26 @@ async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"%08d" % size_bytes})
 
 
+class IdlePlatform:
+    """Has nothing to begin, to finish or to release."""
+
+    app = staticmethod(answer)
+
+    async def start(self) -> None: ...
+
+    def close_admission(self) -> None: ...
+
+    async def drain(self, grace_seconds: float) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 @pytest.fixture
 async def connection() -> AsyncIterator[Connection]:
     """A connection to a server whose application answers with the length of the body."""
     with open_socket("127.0.0.1", 0) as listening:
         config = uvicorn.Config(answer, http=BoundedHeadProtocol, ws="none", lifespan="off", log_level="critical")
-        server = AnnouncingServer(config)
+        server = AnnouncingServer(config, IdlePlatform(), grace_seconds=1)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         await server.ready.wait()
         reader, writer = await asyncio.open_connection(*listening.getsockname())

@@ -158,7 +158,7 @@ async def test_an_attempt_that_fails_on_our_side_counts_and_is_not_repeated_for_
 ) -> None:
     outbox.add(make_message("http://127.0.0.1:9/hook", event="logs"))
 
-    async def broken(account_id: AccountId) -> WebhookSecret:
+    async def broken(account_id: AccountId) -> list[str]:
         raise ValueError("not a secret")
 
     deliverer._secrets = broken
