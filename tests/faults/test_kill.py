@@ -37,9 +37,11 @@ class Load:
     """Prediction id → the terminal answer that some client saw."""
     count: int = 0
 
-    def run_until_killed(self, wait: bool) -> None:
-        """Create predictions on one connection until it breaks."""
+    def run_until_killed(self, wait: bool, connected: threading.Barrier) -> None:
+        """Create predictions on one connection until it breaks; the barrier opens when every client has reached the server."""
         with self.server.client() as api:
+            api.get("/healthz")
+            connected.wait()
             try:
                 while True:
                     self.count += 1
@@ -61,9 +63,12 @@ class Load:
 def live_through_a_kill(load: Load, pause_seconds: float) -> None:
     """Start the server, load it, kill it at the given moment."""
     load.server.start()
-    threads = [threading.Thread(target=load.run_until_killed, args=(number % 2 == 0,)) for number in range(CLIENTS)]
+    # A busy machine may take longer to start the clients than the server is left to live.
+    connected = threading.Barrier(CLIENTS + 1)
+    threads = [threading.Thread(target=load.run_until_killed, args=(number % 2 == 0, connected)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
+    connected.wait()
     time.sleep(pause_seconds)  # noqa: TID251 - the random moment is what is tested
     load.server.kill()
     for thread in threads:
