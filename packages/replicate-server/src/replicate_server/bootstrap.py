@@ -155,14 +155,8 @@ def build_platform(
     predictions = PredictionService(
         store, hub, scheduler, clock, randomness, validate_input, wait_seconds_max=settings.sync_wait_seconds_max
     )
-    files = FileService(
-        store,
-        blobs,
-        clock,
-        randomness,
-        size_bytes_max=settings.file_bytes_max,
-        expiry_seconds=settings.file_expiry_seconds,
-    )
+    limits = {"size_bytes_max": settings.file_bytes_max, "expiry_seconds": settings.file_expiry_seconds}
+    files = FileService(store, blobs, clock, randomness, **limits)
     publishing = PublishService(
         store=store,
         models=models,
