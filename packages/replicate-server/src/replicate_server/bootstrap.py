@@ -155,8 +155,7 @@ def build_platform(
     predictions = PredictionService(
         store, hub, scheduler, clock, randomness, validate_input, wait_seconds_max=settings.sync_wait_seconds_max
     )
-    limits = {"size_bytes_max": settings.file_bytes_max, "expiry_seconds": settings.file_expiry_seconds}
-    files = FileService(store, blobs, clock, randomness, **limits)
+    files = _build_files(settings, store, blobs, clock, randomness)
     publishing = PublishService(
         store=store,
         models=models,
@@ -240,6 +239,17 @@ def _trim_caches(data_dir: Path, size_bytes_max: int) -> None:
     entries = [*find_environments(data_dir / "environments"), *find_unpacked(data_dir / "packages")]
     for entry in choose_removals(entries, size_bytes_max=size_bytes_max):
         remove_entry(entry)
+
+
+def _build_files(settings: Settings, store: Store, blobs: BlobStore, clock: Clock, randomness: Randomness) -> FileService:
+    return FileService(
+        store,
+        blobs,
+        clock,
+        randomness,
+        size_bytes_max=settings.file_bytes_max,
+        expiry_seconds=settings.file_expiry_seconds,
+    )
 
 
 def _build_fetcher(settings: Settings, clock: Clock) -> GuardedFetcher:
