@@ -36,10 +36,13 @@ class Load:
     outcomes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Prediction id → the terminal answer that some client saw."""
     count: int = 0
+    are_ready: threading.Barrier = field(default_factory=lambda: threading.Barrier(CLIENTS + 1))
+    """Passed when every client can send: making one takes longer than a server may live here when the machine is busy."""
 
     def run_until_killed(self, wait: bool) -> None:
         """Create predictions on one connection until it breaks."""
         with self.server.client() as api:
+            self.are_ready.wait()
             try:
                 while True:
                     self.count += 1
@@ -64,6 +67,7 @@ def live_through_a_kill(load: Load, pause_seconds: float) -> None:
     threads = [threading.Thread(target=load.run_until_killed, args=(number % 2 == 0,)) for number in range(CLIENTS)]
     for thread in threads:
         thread.start()
+    load.are_ready.wait()
     time.sleep(pause_seconds)  # noqa: TID251 - the random moment is what is tested
     load.server.kill()
     for thread in threads:
