@@ -63,20 +63,25 @@ class Load:
     """Answers that no client should get."""
 
     def run_for(self, seconds: float) -> None:
-        """Start the server, load it, kill it after so long."""
+        """Start the server, load it, kill it so long after the last client has reached it."""
         self.server.start()
         clients = [self._wait, self._submit, self._follow, self._cancel]
-        threads = [threading.Thread(target=self._repeat, args=(client,)) for client in clients]
+        # On a busy machine the clients may take longer to start than the server is left to live.
+        connected = threading.Barrier(len(clients) + 1)
+        threads = [threading.Thread(target=self._repeat, args=(client, connected)) for client in clients]
         for thread in threads:
             thread.start()
+        connected.wait()
         time.sleep(seconds)  # noqa: TID251 - the random moment is what is tested
         self.server.kill()
         for thread in threads:
             thread.join()
 
-    def _repeat(self, client: Callable[[httpx.Client], None]) -> None:
+    def _repeat(self, client: Callable[[httpx.Client], None], connected: threading.Barrier) -> None:
         """Let a client go on until its connection breaks."""
         with self.server.client() as api:
+            api.get("/healthz")
+            connected.wait()
             try:
                 while True:
                     client(api)
