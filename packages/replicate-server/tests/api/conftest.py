@@ -23,10 +23,9 @@ from replicate_server.domain.errors import NotFound
 from replicate_server.domain.ids import VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.rate_limits import RateClass
-from replicate_server.domain.records import Account, Event, Model, Package, Page, Prediction, Version
+from replicate_server.domain.records import Account, Event, Model, Package, Page, Prediction, Standing, Version
 from replicate_server.ports.fetching import Fetched, FetchRefused, PostAnswer
 from replicate_server.ports.store import CursorInvalid, PredictionFilter
-from replicate_server.scheduler.standing import Standing
 from replicate_server.services.accounts import AccountService
 from replicate_server.services.files import FileService
 from replicate_server.services.idempotency import IdempotentCreates

@@ -12,8 +12,7 @@ import pytest
 from replicate_server.domain.hardware import HARDWARE, run_cost_dollars
 from replicate_server.domain.ids import HolderId, InstanceId
 from replicate_server.domain.lifecycle import Status
-from replicate_server.domain.records import Claim
-from replicate_server.scheduler.standing import Standing
+from replicate_server.domain.records import Claim, Standing
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from replicate_server.domain.lifecycle import Status
+from replicate_server.domain.records import Standing
 from replicate_server.engine.fake import ANY_VERSION, FakeModel
-from replicate_server.scheduler.standing import Standing
 
 pytestmark = pytest.mark.anyio
 

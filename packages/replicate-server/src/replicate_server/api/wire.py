@@ -16,9 +16,8 @@ from msgspec import UNSET, UnsetType
 from replicate_server.api.urls import Urls
 from replicate_server.domain.hardware import HARDWARE, run_cost_dollars
 from replicate_server.domain.lifecycle import Status
-from replicate_server.domain.records import Account, Model, Page, Prediction, StoredFile, Version, WebhookSecret
+from replicate_server.domain.records import Account, Model, Page, Prediction, Standing, StoredFile, Version, WebhookSecret
 from replicate_server.domain.secret_inputs import mask_input
-from replicate_server.scheduler.standing import Standing
 
 T = TypeVar("T")
 

@@ -172,6 +172,18 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of an active prediction beside its record."""
+
+    instance_id: InstanceId | None = None
+    """Where its code runs."""
+    queue_position: int | None = None
+    """1 for the next to start; None when it has started."""
+    estimated_start_at: datetime | None = None
+    """None when unknown: nothing serves its version, or nothing of it ever ran."""
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """One entry of a prediction's append-only log."""
 

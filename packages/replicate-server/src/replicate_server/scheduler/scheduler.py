@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from replicate_server.domain.ids import HolderId, build_record_id
 from replicate_server.domain.lifecycle import Status
-from replicate_server.domain.records import Prediction
+from replicate_server.domain.records import Prediction, Standing
 from replicate_server.ports.clock import Clock, Randomness
 from replicate_server.ports.engine import Engine
 from replicate_server.ports.events import EventHub
@@ -25,7 +25,7 @@ from replicate_server.scheduler.planner import Planner
 from replicate_server.scheduler.rescuer import Rescuer
 from replicate_server.scheduler.run_counts import RunCounts
 from replicate_server.scheduler.scribe import RecordingDesk, Result
-from replicate_server.scheduler.standing import Standing, stand_in_queue, stand_of_run
+from replicate_server.scheduler.standing import stand_in_queue, stand_of_run
 from replicate_server.scheduler.unclaimed import UnclaimedEnder
 
 logger = logging.getLogger(__name__)

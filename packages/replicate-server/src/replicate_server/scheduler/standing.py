@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from replicate_server.domain.ids import InstanceId
+from replicate_server.domain.records import Standing
 from replicate_server.scheduler.lanes import Lane, Run
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is known of an active prediction beside its record."""
-
-    instance_id: InstanceId | None = None
-    """Where its code runs."""
-    queue_position: int | None = None
-    """1 for the next to start; None when it has started."""
-    estimated_start_at: datetime | None = None
-    """None when unknown: nothing serves its version, or nothing of it ever ran."""
 
 
 def stand_of_run(run: Run, now: datetime) -> Standing:

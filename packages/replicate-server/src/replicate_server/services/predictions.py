@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 from replicate_server.domain.errors import NotFound
 from replicate_server.domain.ids import PredictionId, VersionId, build_prediction_id, build_secret_text
 from replicate_server.domain.lifecycle import Status, is_terminal
-from replicate_server.domain.records import Account, Claim, Event, Page, Prediction, Version, WebhookSubscription
+from replicate_server.domain.records import Account, Claim, Event, Page, Prediction, Standing, Version, WebhookSubscription
 from replicate_server.ports.clock import Clock, Randomness
 from replicate_server.ports.events import EventHub
 from replicate_server.ports.store import NOTHING, Consequences, PredictionFilter, PredictionStore, StorageUnavailable
 from replicate_server.scheduler.scheduler import Scheduler
-from replicate_server.scheduler.standing import Standing
 from replicate_server.services.idempotency import Turn
 
 LIST_PAGE = 100
