@@ -67,6 +67,11 @@ class Model:
     readme: str | None = None
     run_count: int = 0
     latest_version_id: VersionId | None = None
+    weights_url: str | None = None
+    is_official: bool = False
+    """Set by the operator: such a model does not show the list of its versions."""
+    default_example_id: PredictionId | None = None
+    """The prediction that its owner shows as its example."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from replicate_server.domain.records import (
     WebhookMessage,
     WebhookSecret,
 )
+from replicate_server.ports.catalogue import CatalogueStore, CollectionStore, DeploymentStore, SearchStore
 
 
 class NameTaken(Exception):
@@ -104,6 +105,8 @@ class PredictionFilter:
     created_before: datetime | None = None
     """Exclusive."""
     source: str | None = None
+    deployment: str | None = None
+    """``owner/name``; not together with ``source``."""
 
 
 class PredictionStore(Protocol):
@@ -375,7 +378,18 @@ class WebhookOutbox(Protocol):
         ...
 
 
-class Store(PredictionStore, ModelStore, AccountStore, FileStore, WebhookOutbox, Protocol):
+class Store(
+    PredictionStore,
+    ModelStore,
+    CatalogueStore,
+    SearchStore,
+    CollectionStore,
+    DeploymentStore,
+    AccountStore,
+    FileStore,
+    WebhookOutbox,
+    Protocol,
+):
     """Everything durable, behind one transaction log."""
 
     async def close(self) -> None:
