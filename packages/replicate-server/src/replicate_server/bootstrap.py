@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -14,9 +15,11 @@ from cog import __version__ as cog_version
 
 from replicate_server.administration import DATABASE_NAME
 from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
+from replicate_server.api.calls import CatalogueServices
 from replicate_server.api.urls import Urls
 from replicate_server.api.wire import encode_prediction
 from replicate_server.blobs import open_blobs
+from replicate_server.domain.ids import ModelId, VersionId
 from replicate_server.engine.config import LocalEngineConfig, SandboxChoice
 from replicate_server.engine.local import LocalEngine
 from replicate_server.events import LocalEventHub
@@ -24,21 +27,25 @@ from replicate_server.fetching import GuardedFetcher
 from replicate_server.ports.blobs import BlobStore
 from replicate_server.ports.clock import Clock, Randomness, SystemClock, SystemRandomness
 from replicate_server.ports.engine import Engine, Resources
-from replicate_server.ports.packages import PackageSource
+from replicate_server.ports.packages import PackageCache, PackageSource
 from replicate_server.ports.store import Store
 from replicate_server.registry.source import UnpackedPackages
 from replicate_server.registry.unpacking import UnpackLimits
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
 from replicate_server.services.accounts import AccountService
+from replicate_server.services.collections import CollectionService, SearchService
+from replicate_server.services.deployments import DeploymentService
 from replicate_server.services.files import FileService
 from replicate_server.services.input_files import InputFiles
+from replicate_server.services.model_editing import ModelEditing
 from replicate_server.services.models import ModelService
 from replicate_server.services.output_files import OutputFiles
 from replicate_server.services.predictions import PredictionService
 from replicate_server.services.publishing import Platform as BuildTarget
 from replicate_server.services.publishing import PublishService
 from replicate_server.services.validation import validate_input
+from replicate_server.services.version_removal import VersionRemoval
 from replicate_server.services.versions import VersionService
 from replicate_server.settings import Settings
 from replicate_server.store import open_store
@@ -134,6 +141,7 @@ def build_platform(
         size_bytes_max=settings.file_bytes_max,
         expiry_seconds=settings.file_expiry_seconds,
     )
+    content_lock = asyncio.Lock()
     publishing = PublishService(
         store=store,
         models=models,
@@ -143,8 +151,20 @@ def build_platform(
         work_dir=folders.work,
         limits=unpack_limits,
         platform=_build_target(),
+        content_lock=content_lock,
     )
-    services = ApiServices(accounts, predictions, models, versions, files, publishing, fetcher, clock)
+    catalogue = build_catalogue(
+        store,
+        models,
+        versions,
+        clock,
+        randomness,
+        blobs=blobs,
+        packages=packages,
+        content_lock=content_lock,
+        is_running=predictions.is_running,
+    )
+    services = ApiServices(accounts, predictions, models, versions, files, publishing, fetcher, clock, catalogue)
     limits = ApiLimits(
         settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
     )
@@ -159,6 +179,32 @@ def build_platform(
         publishing=publishing,
         scheduler=scheduler,
         deliverer=deliverer,
+    )
+
+
+def build_catalogue(
+    store: Store,
+    models: ModelService,
+    versions: VersionService,
+    clock: Clock,
+    randomness: Randomness,
+    *,
+    blobs: BlobStore,
+    packages: PackageCache,
+    content_lock: asyncio.Lock,
+    is_running: Callable[[ModelId, VersionId], bool],
+) -> CatalogueServices:
+    """Assemble the use cases around finding, editing and deploying models."""
+    editing = ModelEditing(store, models, clock)
+    removal = VersionRemoval(
+        store, editing, versions, blobs=blobs, packages=packages, content_lock=content_lock, is_running=is_running
+    )
+    return CatalogueServices(
+        editing=editing,
+        removal=removal,
+        collections=CollectionService(store, clock),
+        search=SearchService(store),
+        deployments=DeploymentService(store, versions, clock, randomness),
     )
 
 

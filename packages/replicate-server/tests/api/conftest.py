@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ import uvicorn
 from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
 from replicate_server.api.urls import Urls
 from replicate_server.blobs import ObjectBlobs, build_memory_blobs
+from replicate_server.bootstrap import build_catalogue
 from replicate_server.domain.errors import NotFound
 from replicate_server.domain.ids import VersionId
 from replicate_server.domain.lifecycle import Status
@@ -160,6 +162,17 @@ class ScriptedPredictions:
             self.closed.set()
 
 
+@dataclass
+class DiscardedPackages:
+    """Remembers which versions' files were removed; a test says which versions run."""
+
+    discarded: list[VersionId] = field(default_factory=list)
+    running: set[VersionId] = field(default_factory=set)
+
+    async def discard(self, version_id: VersionId) -> None:
+        self.discarded.append(version_id)
+
+
 class ScriptedPublishing:
     """Stands for the publish service."""
 
@@ -216,6 +229,7 @@ class World:
     fetcher: ScriptedFetcher
     predictions: ScriptedPredictions
     publishing: ScriptedPublishing
+    packages: DiscardedPackages
     services: ApiServices
     account: Account
     other: Account
@@ -229,6 +243,16 @@ class World:
         version = build_version(model or self.model, digit)
         await self.store.create_version(replace(version, created_at=self.clock.now()))
         return version
+
+    async def publish_content(self, digit: str, manifest: dict[str, Any], layers: Sequence[str]) -> Version:
+        """Publish a version with a manifest; each a second younger than the one before."""
+        self.clock.advance(seconds=1)
+        version = build_version(self.model, digit)
+        package = replace(version.package, layers=tuple(f"sha256:{layer}" for layer in layers))
+        document = json.dumps(manifest).encode()
+        published = replace(version, created_at=self.clock.now(), manifest=document, package=package)
+        await self.store.create_version(published)
+        return published
 
 
 @pytest.fixture
@@ -255,15 +279,28 @@ async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> Asy
     accounts = AccountService(store, clock, randomness)
     models = ModelService(store, clock, randomness)
     fetcher, predictions, publishing = ScriptedFetcher(), ScriptedPredictions(), ScriptedPublishing()
+    versions = VersionService(store, models, clock)
+    packages = DiscardedPackages()
     services = ApiServices(
         accounts=accounts,
         predictions=predictions,  # type: ignore[arg-type]
         models=models,
-        versions=VersionService(store, models, clock),
+        versions=versions,
         files=FileService(store, blobs, clock, randomness, size_bytes_max=1_000_000, expiry_seconds=86_400),
         publishing=publishing,  # type: ignore[arg-type]
         fetcher=fetcher,
         clock=clock,
+        catalogue=build_catalogue(
+            store,
+            models,
+            versions,
+            clock,
+            randomness,
+            blobs=blobs,
+            packages=packages,
+            content_lock=asyncio.Lock(),
+            is_running=lambda model_id, version_id: version_id in packages.running,
+        ),
     )
     first, second = await accounts.create_account("alice"), await accounts.create_account("bob")
     await accounts.create_token(first.id, name="test", token=TOKEN)
@@ -272,7 +309,7 @@ async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> Asy
     version = build_version(model)
     await store.create_version(version)
     app = build_app(services, Urls(BASE_URL), ApiLimits(prediction_body_bytes_max=100_000))
-    yield World(app, store, blobs, clock, fetcher, predictions, publishing, services, first, second, model, version)
+    yield World(app, store, blobs, clock, fetcher, predictions, publishing, packages, services, first, second, model, version)
     await store.close()
 
 

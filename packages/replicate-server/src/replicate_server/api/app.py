@@ -10,6 +10,7 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from replicate_server.api.answers import Answer, NamingMethods
 from replicate_server.api.calls import ApiLimits, ApiServices, Call
 from replicate_server.api.problems import confess, refuse
 from replicate_server.api.routes import PROTECTED, PUBLIC
@@ -70,6 +71,8 @@ class Api:
         if match is None:
             raise NotFound
         target = match.target(scope["method"])
+        if scope["method"] == "OPTIONS":
+            return Answer(status=204, media_type=None, headers={"Allow": match.allowed})
         if target is None:
             raise MethodNotAllowed(
                 f"{scope['method']} is not possible here; these are: {match.allowed}", headers={"Allow": match.allowed}
@@ -77,7 +80,8 @@ class Api:
         call = Call(scope, receive, services=self._services, urls=self._urls, limits=self._limits, parameters=match.parameters)
         if not target.is_public:
             await call.authenticate()
-        return await target.route.handler(call)
+        answer = await target.route.handler(call)
+        return NamingMethods(answer, match.allowed) if target.shows_methods else answer
 
 
 def build_app(services: ApiServices, urls: Urls, limits: ApiLimits | None = None) -> Api:

@@ -18,6 +18,7 @@ from replicate_server.services.predictions import CreatePrediction
 
 WEB_LIST_DAYS = 14
 LIST_PATH = "/v1/predictions"
+FILTERS = ("created_after", "created_before", "source", "deployment")
 
 
 async def create(call: Call) -> ASGIApp:
@@ -33,6 +34,14 @@ async def create_for_model(call: Call) -> ASGIApp:
     return await _create(call, body, version)
 
 
+async def create_for_deployment(call: Call) -> ASGIApp:
+    """``POST /v1/deployments/{owner}/{name}/predictions``: run what a deployment stands for."""
+    body = await _decode(call, has_version=False)
+    owner, name = call.parameters["owner"], call.parameters["name"]
+    deployment, version = await call.services.catalogue.deployments.version(call.account, owner, name)
+    return await _create(call, body, version, deployment=deployment.full_name)
+
+
 async def get(call: Call) -> ASGIApp:
     """``GET /v1/predictions/{prediction_id}``."""
     return _answer(call, await call.services.predictions.get(call.account, call.parameters["prediction_id"]))
@@ -45,7 +54,7 @@ async def cancel(call: Call) -> ASGIApp:
 
 async def list_page(call: Call) -> ASGIApp:
     """``GET /v1/predictions``: newest first, 100 a page."""
-    filters = {name: value for name, value in call.query.items() if name in ("created_after", "created_before", "source")}
+    filters = {name: value for name, value in call.query.items() if name in FILTERS}
     try:
         page = await call.services.predictions.list(_parse_filters(call, filters), call.query.get("cursor"))
     except CursorInvalid as error:
@@ -67,7 +76,7 @@ async def _decode(call: Call, *, has_version: bool) -> PredictionBody:
     )
 
 
-async def _create(call: Call, body: PredictionBody, version: Version) -> ASGIApp:
+async def _create(call: Call, body: PredictionBody, version: Version, *, deployment: str | None = None) -> ASGIApp:
     prefer = call.header(b"prefer")
     wait = parse_prefer(prefer, seconds_max=call.limits.sync_wait_seconds_max) if prefer else None
     cancel_after = call.header(b"cancel-after")
@@ -79,6 +88,7 @@ async def _create(call: Call, body: PredictionBody, version: Version) -> ASGIApp
             webhook=body.webhook,
             wait_seconds=None if wait is None else wait.seconds,
             cancel_after_seconds=parse_cancel_after(cancel_after) if cancel_after else None,
+            deployment=deployment,
         )
     )
     headers = {} if wait is None else {"Preference-Applied": wait.applied}
@@ -104,7 +114,10 @@ def _parse_filters(call: Call, filters: dict[str, str]) -> PredictionFilter:
         # The hosted service lists web-created predictions of the last two weeks only.
         earliest = call.services.clock.now() - timedelta(days=WEB_LIST_DAYS)
         after = earliest if after is None else max(after, earliest)
-    return PredictionFilter(call.account.id, created_after=after, created_before=before, source=source)
+    deployment = filters.get("deployment")
+    if deployment is not None and source is not None:
+        raise InvalidRequest("Give source or deployment, not both")
+    return PredictionFilter(call.account.id, created_after=after, created_before=before, source=source, deployment=deployment)
 
 
 def _parse_time(name: str, text: str | None) -> datetime | None:

@@ -30,6 +30,12 @@ class Account:
     created_at: datetime
     github_url: str | None = None
     avatar_url: str | None = None
+    organizations: frozenset[AccountId] = frozenset()
+    """The organizations that it is a member of; filled in for whoever calls."""
+
+    def acts_for(self, account_id: AccountId) -> bool:
+        """Whether it is this account or a member of it."""
+        return account_id == self.id or account_id in self.organizations
 
 
 @dataclass(frozen=True, slots=True)

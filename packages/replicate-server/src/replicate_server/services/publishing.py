@@ -61,6 +61,7 @@ class PublishService:
         work_dir: A folder for temporary files, on the disk that has room for packages.
         limits: What an archive may hold.
         platform: What versions are built for.
+        content_lock: Shared with whoever removes content, so that nothing found here is removed before it is recorded.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class PublishService:
         work_dir: Path,
         limits: UnpackLimits,
         platform: Platform,
+        content_lock: asyncio.Lock | None = None,
     ) -> None:
         self._store = store
         self._models = models
@@ -83,6 +85,7 @@ class PublishService:
         self._work_dir = work_dir
         self._limits = limits
         self._platform = platform
+        self._content_lock = content_lock or asyncio.Lock()
 
     async def publish(
         self, account: Account, *, owner: str, name: str, archive: AsyncIterator[bytes]
@@ -148,8 +151,9 @@ class PublishService:
                 cog_version=self._platform.cog_version,
                 architecture=self._platform.architecture,
             )
-            await self._store_content(received, documents)
-            return await self._record(account, owner, name, package, schema, documents)
+            async with self._content_lock:
+                await self._store_content(received, documents)
+                return await self._record(account, owner, name, package, schema, documents)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
