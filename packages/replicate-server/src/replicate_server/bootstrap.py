@@ -19,7 +19,6 @@ from replicate_server.api.calls import CatalogueServices
 from replicate_server.api.urls import Urls
 from replicate_server.api.wire import encode_prediction
 from replicate_server.blobs import open_blobs
-from replicate_server.domain.ids import ModelId, VersionId
 from replicate_server.engine.config import LocalEngineConfig, SandboxChoice
 from replicate_server.engine.local import LocalEngine
 from replicate_server.events import LocalEventHub
@@ -27,7 +26,7 @@ from replicate_server.fetching import GuardedFetcher
 from replicate_server.ports.blobs import BlobStore
 from replicate_server.ports.clock import Clock, Randomness, SystemClock, SystemRandomness
 from replicate_server.ports.engine import Engine, Resources
-from replicate_server.ports.packages import PackageCache, PackageSource
+from replicate_server.ports.packages import PackageSource
 from replicate_server.ports.store import Store
 from replicate_server.registry.source import UnpackedPackages
 from replicate_server.registry.unpacking import UnpackLimits
@@ -45,7 +44,7 @@ from replicate_server.services.predictions import PredictionService
 from replicate_server.services.publishing import Platform as BuildTarget
 from replicate_server.services.publishing import PublishService
 from replicate_server.services.validation import validate_input
-from replicate_server.services.version_removal import VersionRemoval
+from replicate_server.services.version_removal import RemovalParts, VersionRemoval
 from replicate_server.services.versions import VersionService
 from replicate_server.settings import Settings
 from replicate_server.store import open_store
@@ -142,28 +141,9 @@ def build_platform(
         expiry_seconds=settings.file_expiry_seconds,
     )
     content_lock = asyncio.Lock()
-    publishing = PublishService(
-        store=store,
-        models=models,
-        blobs=blobs,
-        engine=engine,
-        clock=clock,
-        work_dir=folders.work,
-        limits=unpack_limits,
-        platform=_build_target(),
-        content_lock=content_lock,
-    )
-    catalogue = build_catalogue(
-        store,
-        models,
-        versions,
-        clock,
-        randomness,
-        blobs=blobs,
-        packages=packages,
-        content_lock=content_lock,
-        is_running=predictions.is_running,
-    )
+    publishing = _build_publishing(store, models, blobs, engine, clock, folders.work, unpack_limits, content_lock)
+    removal = RemovalParts(blobs, packages, content_lock, predictions.is_running)
+    catalogue = build_catalogue(store, models, versions, clock, randomness, removal)
     services = ApiServices(accounts, predictions, models, versions, files, publishing, fetcher, clock, catalogue)
     limits = ApiLimits(
         settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
@@ -182,26 +162,37 @@ def build_platform(
     )
 
 
-def build_catalogue(
+def _build_publishing(
     store: Store,
     models: ModelService,
-    versions: VersionService,
-    clock: Clock,
-    randomness: Randomness,
-    *,
     blobs: BlobStore,
-    packages: PackageCache,
+    engine: Engine,
+    clock: Clock,
+    work_dir: Path,
+    limits: UnpackLimits,
     content_lock: asyncio.Lock,
-    is_running: Callable[[ModelId, VersionId], bool],
+) -> PublishService:
+    return PublishService(
+        store=store,
+        models=models,
+        blobs=blobs,
+        engine=engine,
+        clock=clock,
+        work_dir=work_dir,
+        limits=limits,
+        platform=_build_target(),
+        content_lock=content_lock,
+    )
+
+
+def build_catalogue(
+    store: Store, models: ModelService, versions: VersionService, clock: Clock, randomness: Randomness, removal: RemovalParts
 ) -> CatalogueServices:
     """Assemble the use cases around finding, editing and deploying models."""
     editing = ModelEditing(store, models, clock)
-    removal = VersionRemoval(
-        store, editing, versions, blobs=blobs, packages=packages, content_lock=content_lock, is_running=is_running
-    )
     return CatalogueServices(
         editing=editing,
-        removal=removal,
+        removal=VersionRemoval(store, editing, versions, removal),
         collections=CollectionService(store, clock),
         search=SearchService(store),
         deployments=DeploymentService(store, versions, clock, randomness),

@@ -32,6 +32,7 @@ from replicate_server.services.files import FileService
 from replicate_server.services.models import ModelService
 from replicate_server.services.predictions import CreatePrediction
 from replicate_server.services.validation import validate_input
+from replicate_server.services.version_removal import RemovalParts
 from replicate_server.services.versions import VersionService
 from replicate_server.store import SqlStore, open_store
 
@@ -296,10 +297,7 @@ async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> Asy
             versions,
             clock,
             randomness,
-            blobs=blobs,
-            packages=packages,
-            content_lock=asyncio.Lock(),
-            is_running=lambda model_id, version_id: version_id in packages.running,
+            RemovalParts(blobs, packages, asyncio.Lock(), lambda model_id, version_id: version_id in packages.running),
         ),
     )
     first, second = await accounts.create_account("alice"), await accounts.create_account("bob")

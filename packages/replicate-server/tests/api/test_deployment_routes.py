@@ -101,13 +101,6 @@ async def test_predictions_run_the_release_and_carry_the_deployment(call: Call, 
     assert wrong.status_code == 422
 
 
-async def test_predictions_are_listed_by_their_deployment(call: Call, world: Any) -> None:
-    page = await call("GET", "/v1/predictions?deployment=alice/prod")
-    assert page.status_code == 200
-    assert world.predictions.filters[0].deployment == "alice/prod"
-    assert (await call("GET", "/v1/predictions?deployment=alice/prod&source=web")).status_code == 400
-
-
 async def test_no_instances_at_most_switches_a_deployment_off(call: Call, created: dict[str, Any]) -> None:
     await call("PATCH", PATH, json={"min_instances": 0, "max_instances": 0})
     answer = await call("POST", f"{PATH}/predictions", json={"input": {"prompt": "hi"}})

@@ -18,7 +18,6 @@ from replicate_server.services.predictions import CreatePrediction
 
 WEB_LIST_DAYS = 14
 LIST_PATH = "/v1/predictions"
-FILTERS = ("created_after", "created_before", "source", "deployment")
 
 
 async def create(call: Call) -> ASGIApp:
@@ -54,7 +53,7 @@ async def cancel(call: Call) -> ASGIApp:
 
 async def list_page(call: Call) -> ASGIApp:
     """``GET /v1/predictions``: newest first, 100 a page."""
-    filters = {name: value for name, value in call.query.items() if name in FILTERS}
+    filters = {name: value for name, value in call.query.items() if name in ("created_after", "created_before", "source")}
     try:
         page = await call.services.predictions.list(_parse_filters(call, filters), call.query.get("cursor"))
     except CursorInvalid as error:
@@ -114,10 +113,7 @@ def _parse_filters(call: Call, filters: dict[str, str]) -> PredictionFilter:
         # The hosted service lists web-created predictions of the last two weeks only.
         earliest = call.services.clock.now() - timedelta(days=WEB_LIST_DAYS)
         after = earliest if after is None else max(after, earliest)
-    deployment = filters.get("deployment")
-    if deployment is not None and source is not None:
-        raise InvalidRequest("Give source or deployment, not both")
-    return PredictionFilter(call.account.id, created_after=after, created_before=before, source=source, deployment=deployment)
+    return PredictionFilter(call.account.id, created_after=after, created_before=before, source=source)
 
 
 def _parse_time(name: str, text: str | None) -> datetime | None:

@@ -105,8 +105,6 @@ class PredictionFilter:
     created_before: datetime | None = None
     """Exclusive."""
     source: str | None = None
-    deployment: str | None = None
-    """``owner/name``; not together with ``source``."""
 
 
 class PredictionStore(Protocol):

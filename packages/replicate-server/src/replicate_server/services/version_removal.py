@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from replicate_server.domain.errors import Conflict, NotFound
@@ -23,6 +24,20 @@ class RemovalStore(CatalogueStore, ModelStore, Protocol):
     """Versions and their removal."""
 
 
+@dataclass(frozen=True, slots=True)
+class RemovalParts:
+    """What has to know of a removal beside the store."""
+
+    blobs: BlobStore
+    """Holds manifests, configs and layers."""
+    packages: PackageCache
+    """Holds the unpacked files."""
+    content_lock: asyncio.Lock
+    """Held by whoever publishes, between finding that content is there already and recording who needs it."""
+    is_running: Callable[[ModelId, VersionId], bool]
+    """Whether a prediction of a version runs here that may not be stored yet."""
+
+
 class VersionRemoval:
     """The use case of removing a version.
 
@@ -30,30 +45,14 @@ class VersionRemoval:
         store: Versions.
         editing: Says whose model it is.
         versions: Is told to forget what is gone.
-        blobs: Holds manifests, configs and layers.
-        packages: Holds the unpacked files.
-        content_lock: Held by whoever publishes, between finding that content is there already and recording who needs it.
-        is_running: Whether a prediction of a version runs here that may not be stored yet.
+        parts: Where content lies, and who uses it.
     """
 
-    def __init__(
-        self,
-        store: RemovalStore,
-        editing: ModelEditing,
-        versions: VersionService,
-        *,
-        blobs: BlobStore,
-        packages: PackageCache,
-        content_lock: asyncio.Lock,
-        is_running: Callable[[ModelId, VersionId], bool],
-    ) -> None:
+    def __init__(self, store: RemovalStore, editing: ModelEditing, versions: VersionService, parts: RemovalParts) -> None:
         self._store = store
         self._editing = editing
         self._versions = versions
-        self._blobs = blobs
-        self._packages = packages
-        self._content_lock = content_lock
-        self._is_running = is_running
+        self._parts = parts
 
     async def delete(self, account: Account, owner: str, name: str, version_id: str) -> None:
         """Remove a version of the caller's model, by its whole id. Its predictions stay on record.
@@ -67,9 +66,9 @@ class VersionRemoval:
         version = await self._store.version(model.id, VersionId(version_id))
         if version is None:
             raise NotFound
-        if self._is_running(model.id, version.id):
+        if self._parts.is_running(model.id, version.id):
             raise Conflict("The version cannot be deleted: predictions of it are running.")
-        async with self._content_lock:
+        async with self._parts.content_lock:
             try:
                 is_known = await self._store.delete_version(model.id, version.id)
             except RecordInUse as error:
@@ -84,10 +83,10 @@ class VersionRemoval:
         digests = content_digests(version)
         needed = await self._store.referenced_content(digests)
         if version.id not in needed:
-            await self._packages.discard(version.id)
+            await self._parts.packages.discard(version.id)
         for digest in digests:
             if digest not in needed:
-                await self._blobs.delete(blob_key(digest))
+                await self._parts.blobs.delete(blob_key(digest))
 
 
 def content_digests(version: Version) -> list[str]:

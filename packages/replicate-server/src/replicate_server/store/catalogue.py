@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import msgspec
@@ -146,7 +146,8 @@ class AddRuns(Operation[None]):
 def build_model(row: Row) -> Model:
     """The record of a row of models."""
     model_id, account_id, owner, name, visibility, created_at, *rest, is_official, default_example_id = row
-    return Model(model_id, account_id, owner, name, visibility, moment(created_at), *rest, bool(is_official), default_example_id)
+    model = Model(model_id, account_id, owner, name, visibility, moment(created_at), *rest)
+    return replace(model, is_official=bool(is_official), default_example_id=default_example_id)
 
 
 def build_version(row: Row) -> Version:

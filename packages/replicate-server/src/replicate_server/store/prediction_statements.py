@@ -212,4 +212,3 @@ ALL_PREDICTIONS = _list("predictions", true())
 API_PREDICTIONS = _list("predictions", _row.source == constant("api"))
 # The literal inequality is the partial index's predicate; without it the planner could not use that index.
 OTHER_PREDICTIONS = _list("predictions", and_(_row.source == bindparam("source"), _row.source != constant("api")))
-BY_DEPLOYMENT = _list("predictions:deployment", _row.deployment == bindparam("deployment"))

@@ -45,9 +45,9 @@ class SqlPredictions:
 
     async def list_predictions(self, filters: PredictionFilter, *, cursor: str | None, limit: int) -> Page[Prediction]:
         """See the port."""
-        listing = sql.BY_DEPLOYMENT if filters.deployment is not None else _listing(filters.source)
+        listing = _listing(filters.source)
         position = parse_cursor(listing.name, cursor) if cursor is not None else None
-        parameters = {"account_id": filters.account_id, "source": filters.source, "deployment": filters.deployment}
+        parameters = {"account_id": filters.account_id, "source": filters.source}
         keys = Range(
             micros(filters.created_after) if filters.created_after is not None else EVERYTHING.first,
             micros(filters.created_before) if filters.created_before is not None else EVERYTHING.end,

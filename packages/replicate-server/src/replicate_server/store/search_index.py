@@ -13,42 +13,40 @@ INDEX = (
 )
 
 
-def _insert(table: str, kind: str, key: str, columns: str) -> str:
-    return (
-        f"CREATE TRIGGER {table}_search_insert AFTER INSERT ON {table} BEGIN "
-        f"INSERT INTO search_entries (kind, entry_key) VALUES ('{kind}', NEW.{key}); "
-        f"INSERT INTO search_index (rowid, owner, name, description, body) SELECT number, {columns} FROM search_entries "
-        f"WHERE kind = '{kind}' AND entry_key = NEW.{key}; END"
-    )
+_ENTRY = "(SELECT number FROM search_entries WHERE kind = '<kind>' AND entry_key = <row>.<key>)"
+_TRIGGERS = (
+    "CREATE TRIGGER <table>_search_insert AFTER INSERT ON <table> BEGIN "
+    "INSERT INTO search_entries (kind, entry_key) VALUES ('<kind>', NEW.<key>); "
+    "INSERT INTO search_index (rowid, owner, name, description, body) SELECT number, <columns> FROM search_entries "
+    "WHERE kind = '<kind>' AND entry_key = NEW.<key>; END",
+    "CREATE TRIGGER <table>_search_update AFTER UPDATE OF <watched> ON <table> BEGIN "
+    "UPDATE search_index SET (owner, name, description, body) = (SELECT <columns>) WHERE rowid = <entry>; END",
+    "CREATE TRIGGER <table>_search_delete AFTER DELETE ON <table> BEGIN DELETE FROM search_index WHERE rowid = <entry>; "
+    "DELETE FROM search_entries WHERE kind = '<kind>' AND entry_key = OLD.<key>; END",
+)
 
 
-def _update(table: str, kind: str, key: str, columns: str, watched: str) -> str:
-    return (
-        f"CREATE TRIGGER {table}_search_update AFTER UPDATE OF {watched} ON {table} BEGIN "
-        f"UPDATE search_index SET (owner, name, description, body) = (SELECT {columns}) WHERE rowid = "
-        f"(SELECT number FROM search_entries WHERE kind = '{kind}' AND entry_key = NEW.{key}); END"
-    )
+def _triggers(kind: str, table: str, key: str, columns: str, watched: str) -> tuple[str, ...]:
+    """The three triggers of one table."""
+    words = {"<kind>": kind, "<table>": table, "<key>": key, "<columns>": columns, "<watched>": watched}
+    texts = [text.replace("<entry>", _ENTRY).replace("<row>", "OLD" if "DELETE ON" in text else "NEW") for text in _TRIGGERS]
+    for mark, word in words.items():
+        texts = [text.replace(mark, word) for text in texts]
+    return tuple(texts)
 
-
-def _delete(table: str, kind: str, key: str) -> str:
-    return (
-        f"CREATE TRIGGER {table}_search_delete AFTER DELETE ON {table} BEGIN DELETE FROM search_index WHERE rowid = "
-        f"(SELECT number FROM search_entries WHERE kind = '{kind}' AND entry_key = OLD.{key}); "
-        f"DELETE FROM search_entries WHERE kind = '{kind}' AND entry_key = OLD.{key}; END"
-    )
-
-
-_MODEL_COLUMNS = "NEW.owner, NEW.name, coalesce(NEW.description, ''), coalesce(NEW.readme, '')"
-_COLLECTION_COLUMNS = "NEW.slug, NEW.name, NEW.description, coalesce(NEW.full_description, '')"
 
 # A model's run count and latest version change often and are not searched: those updates must not touch the index.
-MODEL_TRIGGERS = (
-    _insert("models", "model", "id", _MODEL_COLUMNS),
-    _update("models", "model", "id", _MODEL_COLUMNS, "owner, name, description, readme"),
-    _delete("models", "model", "id"),
+MODEL_TRIGGERS = _triggers(
+    "model",
+    "models",
+    "id",
+    "NEW.owner, NEW.name, coalesce(NEW.description, ''), coalesce(NEW.readme, '')",
+    "owner, name, description, readme",
 )
-COLLECTION_TRIGGERS = (
-    _insert("collections", "collection", "slug", _COLLECTION_COLUMNS),
-    _update("collections", "collection", "slug", _COLLECTION_COLUMNS, "name, description, full_description"),
-    _delete("collections", "collection", "slug"),
+COLLECTION_TRIGGERS = _triggers(
+    "collection",
+    "collections",
+    "slug",
+    "NEW.slug, NEW.name, NEW.description, coalesce(NEW.full_description, '')",
+    "name, description, full_description",
 )

@@ -89,8 +89,8 @@ predictions = Table(
     partial_index("ix_predictions_lease", "claim_expires_at", where="claim_expires_at IS NOT NULL"),
     partial_index("ix_predictions_holder", "claim_holder", where="claim_holder IS NOT NULL"),
     partial_index("ix_predictions_deadline", "deadline_at", where="deadline_at IS NOT NULL AND completed_at IS NULL"),
-    # Few predictions come through a deployment, so only they pay for its list.
-    partial_index("ix_predictions_deployment", "deployment", "created_at", "id", where="deployment IS NOT NULL"),
+    # Whether a deployment is in use, by whomever; only predictions that came through one pay for it.
+    partial_index("ix_predictions_of_deployment", "deployment", "created_at", where="deployment IS NOT NULL"),
     partial_index("ux_predictions_stream", "stream_token", where="stream_token IS NOT NULL", unique=True),
 )
 

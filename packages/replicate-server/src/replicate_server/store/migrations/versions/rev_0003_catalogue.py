@@ -76,9 +76,9 @@ def upgrade() -> None:
     create_search_entries()
     condition = sa.text("deployment IS NOT NULL")
     op.create_index(
-        "ix_predictions_deployment",
+        "ix_predictions_of_deployment",
         "predictions",
-        ["deployment", "created_at", "id"],
+        ["deployment", "created_at"],
         unique=False,
         sqlite_where=condition,
         postgresql_where=condition,
