@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from replicate_server.administration import OperatorDesk
     from replicate_server.services.accounts import AccountService
     from replicate_server.settings import Settings
 
@@ -166,11 +167,16 @@ def doctor(data_dir: Path) -> None:
 
 def use_accounts(data_dir: Path, use: Callable[[AccountService], Awaitable[Any]]) -> Any:
     """Run one use case on the accounts of a data folder, and end with one line when it refuses."""
-    from replicate_server.administration import DataFolderMissing, with_accounts
+    return use_catalogue(data_dir, lambda desk: use(desk.accounts))
+
+
+def use_catalogue(data_dir: Path, use: Callable[[OperatorDesk], Awaitable[Any]]) -> Any:
+    """Run one use case of the operator on a data folder, and end with one line when it refuses."""
+    from replicate_server.administration import DataFolderMissing, with_catalogue
     from replicate_server.domain.errors import OperatingError
 
     try:
-        return with_accounts(data_dir, use)
+        return with_catalogue(data_dir, use)
     except OperatingError as error:
         fail(error.detail)
     except DataFolderMissing as error:
@@ -243,3 +249,73 @@ def revoke_token(token_id: str, data_dir: Path) -> None:
     """Revoke the token TOKEN_ID (see `token list`); it stops working within a second."""
     if not use_accounts(data_dir, lambda accounts: accounts.revoke_token(token_id)):
         fail(f"there is no token {token_id}; `replicate-server token list` shows the ids")
+
+
+@main.group()
+def model() -> None:
+    """Models: what only the operator may say about them."""
+
+
+@model.command("official")
+@click.argument("name", metavar="OWNER/NAME")
+@click.option("--off", is_flag=True, help="Take the mark away.")
+@data_dir_option
+def mark_official(name: str, data_dir: Path, *, off: bool) -> None:
+    """Mark a model as official: `is_official` is true, and its versions are not listed."""
+    from replicate_server.administration import set_official
+
+    use_catalogue(data_dir, lambda desk: set_official(desk, name, is_official=not off))
+
+
+@main.group()
+def collection() -> None:
+    """Collections: models put together under a name."""
+
+
+@collection.command("create")
+@click.argument("slug")
+@click.option("--name", help="The name to show.  [default: the slug]")
+@click.option("--description", default="", help="What the models have in common, in a sentence.")
+@click.option("--full-description", help="The same at length, in Markdown.")
+@data_dir_option
+def create_collection(slug: str, name: str | None, description: str, full_description: str | None, data_dir: Path) -> None:
+    """Create an empty collection whose name in URLs is SLUG."""
+    use_catalogue(
+        data_dir,
+        lambda desk: desk.collections.create(slug, name=name or slug, description=description, full_description=full_description),
+    )
+
+
+@collection.command("add")
+@click.argument("slug")
+@click.argument("name", metavar="OWNER/NAME")
+@data_dir_option
+def add_to_collection(slug: str, name: str, data_dir: Path) -> None:
+    """Add the model OWNER/NAME; one that is in the collection keeps its place."""
+    use_catalogue(data_dir, lambda desk: desk.collections.add(slug, name))
+
+
+@collection.command("remove")
+@click.argument("slug")
+@click.argument("name", metavar="OWNER/NAME")
+@data_dir_option
+def remove_from_collection(slug: str, name: str, data_dir: Path) -> None:
+    """Remove the model OWNER/NAME from a collection."""
+    use_catalogue(data_dir, lambda desk: desk.collections.remove(slug, name))
+
+
+@collection.command("list")
+@data_dir_option
+def list_collections(data_dir: Path) -> None:
+    """List the collections, oldest first: slug, name, description."""
+
+    async def load(desk: OperatorDesk) -> list[Any]:
+        page = await desk.collections.list(cursor=None)
+        found = list(page.results)
+        while page.next_cursor is not None:
+            page = await desk.collections.list(cursor=page.next_cursor)
+            found += page.results
+        return found
+
+    for found in use_catalogue(data_dir, load):
+        click.echo(f"{found.slug}  {found.name}  {found.description}")
