@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from replicate_server.administration import OperatorDesk, ensure_first_token, with_catalogue
 from replicate_server.cli import main
 from replicate_server.domain.records import Model
-from replicate_server.ports.clock import SystemClock
+from replicate_server.ports.clock import SystemClock, system_randomness
 from replicate_server.quickstart import collect_starters
 from replicate_server.services.models import ModelService
 
@@ -21,8 +21,8 @@ def data_dir(tmp_path: Path) -> Path:
 
     async def create(desk: OperatorDesk) -> None:
         account = await desk.accounts.account_by_username("starter")
-        models = ModelService(desk.store, SystemClock(), lambda count: bytes([number]) * count)
-        for number, name in enumerate(("story", "speak")):
+        models = ModelService(desk.store, SystemClock(), system_randomness)
+        for name in ("story", "speak"):
             fields = {"owner": "starter", "name": name, "visibility": "public", "hardware": "cpu"}
             await models.create(account, fields)
 
