@@ -27,7 +27,7 @@ lint: setup-dev ## Check format, style, types, import contracts, sizes
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy packages/cog/src packages/replicate/src packages/replicate-server/src tools bench tests
 	@$(BIN)/python tools/check_test_types.py
-	@$(BIN)/lint-imports --no-logo 2>&1 | tail -25 | grep -v '^$$'
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python tools/tidy.py
 
 format: setup-dev ## Rewrite the source in the project's format
