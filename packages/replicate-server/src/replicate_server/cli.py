@@ -209,6 +209,44 @@ def list_accounts(data_dir: Path) -> None:
 
 
 @main.group()
+def member() -> None:
+    """Members of organizations."""
+
+
+@member.command("add")
+@click.argument("organization")
+@click.argument("username")
+@click.option("--role", type=click.Choice(["member", "admin"]), default="member", show_default=True, help="What it may do.")
+@data_dir_option
+def add_member(organization: str, username: str, role: str, data_dir: Path) -> None:
+    """Make the account USERNAME a member of ORGANIZATION, or change its role.
+
+    A member sees and runs what the organization owns; an admin may change it too.
+    """
+    from replicate_server.domain.scopes import Role
+
+    use_accounts(data_dir, lambda accounts: accounts.set_member(organization, username, Role(role)))
+
+
+@member.command("remove")
+@click.argument("organization")
+@click.argument("username")
+@data_dir_option
+def remove_member(organization: str, username: str, data_dir: Path) -> None:
+    """End the membership of USERNAME in ORGANIZATION; it takes effect within a second."""
+    use_accounts(data_dir, lambda accounts: accounts.remove_member(organization, username))
+
+
+@member.command("list")
+@click.argument("organization")
+@data_dir_option
+def list_members(organization: str, data_dir: Path) -> None:
+    """List the members of ORGANIZATION, oldest first: username, role."""
+    for found in use_accounts(data_dir, lambda accounts: accounts.list_members(organization)):
+        click.echo(f"{found.username}  {found.role}")
+
+
+@main.group()
 def token() -> None:
     """API tokens."""
 
@@ -216,13 +254,25 @@ def token() -> None:
 @token.command("create")
 @click.option("--account", "username", default="local", show_default=True, help="The username it acts for.")
 @click.option("--name", default="", help="What it is for.")
+@click.option("--scopes", help="What it allows, with commas: read, run, write, admin.  [default: admin, which is everything]")
+@click.option("--expires", "expires_days", type=click.IntRange(1, 36_500), help="Days until it is refused.  [default: never]")
 @data_dir_option
-def create_token(username: str, name: str, data_dir: Path) -> None:
+def create_token(username: str, name: str, scopes: str | None, expires_days: int | None, data_dir: Path) -> None:
     """Create a token and print it. It cannot be shown again: only its digest is stored."""
+    from datetime import timedelta
+
+    from replicate_server.domain.scopes import ALL_SCOPES, parse_scopes
+    from replicate_server.ports.clock import SystemClock
+
+    try:
+        allowed = ALL_SCOPES if scopes is None else parse_scopes(scopes)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--scopes") from error
+    expires_at = None if expires_days is None else SystemClock().now() + timedelta(days=expires_days)
 
     async def create(accounts: AccountService) -> str:
         owner = await accounts.account_by_username(username)
-        return (await accounts.create_token(owner.id, name=name))[1]
+        return (await accounts.create_token(owner.id, name=name, scopes=allowed, expires_at=expires_at))[1]
 
     click.echo(use_accounts(data_dir, create))
 
@@ -231,7 +281,7 @@ def create_token(username: str, name: str, data_dir: Path) -> None:
 @click.option("--account", "username", default="local", show_default=True, help="Whose tokens.")
 @data_dir_option
 def list_tokens(username: str, data_dir: Path) -> None:
-    """List an account's tokens, oldest first: id, first characters, state, last use, name."""
+    """List an account's tokens, oldest first: id, first characters, state, last use, scopes, expiry, name."""
 
     async def load(accounts: AccountService) -> Any:
         return await accounts.list_tokens((await accounts.account_by_username(username)).id)
@@ -239,7 +289,9 @@ def list_tokens(username: str, data_dir: Path) -> None:
     for found in use_accounts(data_dir, load):
         state = "revoked" if found.revoked_at else "active"
         used = f"{found.last_used_at:%Y-%m-%d %H:%M} UTC" if found.last_used_at else "never used"
-        click.echo(f"{found.id}  {found.prefix}…  {state}  {used}  {found.name}")
+        allowed = ",".join(sorted(found.scopes))
+        ends = f"until {found.expires_at:%Y-%m-%d %H:%M} UTC" if found.expires_at else "no end"
+        click.echo(f"{found.id}  {found.prefix}…  {state}  {used}  {allowed}  {ends}  {found.name}")
 
 
 @token.command("revoke")

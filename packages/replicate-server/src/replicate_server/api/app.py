@@ -15,8 +15,10 @@ from replicate_server.api.calls import ApiLimits, ApiServices, Call
 from replicate_server.api.problems import confess, refuse
 from replicate_server.api.routes import PROTECTED, PUBLIC
 from replicate_server.api.routing import Router
+from replicate_server.api.scopes import needed
 from replicate_server.api.urls import Urls
-from replicate_server.domain.errors import MethodNotAllowed, NotFound, OperatingError, Unavailable
+from replicate_server.domain.errors import MethodNotAllowed, NotFound, OperatingError, PermissionDenied, Unavailable
+from replicate_server.domain.scopes import allows
 from replicate_server.ports.store import StorageUnavailable
 
 __all__ = ["Api", "ApiLimits", "ApiServices", "build_app"]
@@ -79,7 +81,10 @@ class Api:
             )
         call = Call(scope, receive, services=self._services, urls=self._urls, limits=self._limits, parameters=match.parameters)
         if not target.is_public:
-            await call.authenticate()
+            account = await call.authenticate()
+            permission = needed(target.route.method, target.route.path)
+            if not allows(account.scopes, permission):
+                raise PermissionDenied(f"This token may not do this: it needs the scope {permission}.")
         answer = await target.route.handler(call)
         return NamingMethods(answer, match.allowed) if target.shows_methods else answer
 

@@ -24,6 +24,7 @@ from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import (
     Account,
     Event,
+    Membership,
     Model,
     Page,
     Prediction,
@@ -33,6 +34,7 @@ from replicate_server.domain.records import (
     WebhookMessage,
     WebhookSecret,
 )
+from replicate_server.domain.scopes import Role
 from replicate_server.ports.catalogue import CatalogueStore, CollectionStore, DeploymentStore, SearchStore
 
 
@@ -302,6 +304,22 @@ class AccountStore(Protocol):
 
     async def revoke_token(self, token_id: str, *, at: datetime) -> bool:
         """Revoke; False when unknown. The first revocation's time stays."""
+        ...
+
+    async def set_member(self, organization_id: AccountId, account_id: AccountId, role: Role, *, at: datetime) -> None:
+        """Make an account a member of an organization, or change its role."""
+        ...
+
+    async def remove_member(self, organization_id: AccountId, account_id: AccountId) -> bool:
+        """End a membership; False when there was none."""
+        ...
+
+    async def list_members(self, organization_id: AccountId) -> list[Membership]:
+        """The members of an organization, oldest first."""
+        ...
+
+    async def list_memberships(self, account_id: AccountId) -> list[Membership]:
+        """The organizations of an account, oldest first."""
         ...
 
     async def touch_tokens(self, used: Mapping[str, datetime]) -> None:

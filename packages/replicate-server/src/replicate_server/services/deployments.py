@@ -13,7 +13,15 @@ from typing import Any
 
 from replicate_server.domain import references
 from replicate_server.domain.catalogue import Deployment, DeploymentRelease
-from replicate_server.domain.errors import Conflict, FieldError, InvalidRequest, InvalidVersion, NotFound, ValidationFailed
+from replicate_server.domain.errors import (
+    Conflict,
+    FieldError,
+    InvalidRequest,
+    InvalidVersion,
+    NotFound,
+    PermissionDenied,
+    ValidationFailed,
+)
 from replicate_server.domain.hardware import HARDWARE, SKUS
 from replicate_server.domain.ids import build_record_id
 from replicate_server.domain.records import Account, Page, Version
@@ -87,6 +95,12 @@ class DeploymentService:
             raise NotFound
         return deployment
 
+    async def _own(self, account: Account, owner: str, name: str) -> Deployment:
+        deployment = await self.get(account, owner, name)
+        if not account.may_change(deployment.account_id):
+            raise PermissionDenied(f"Only admins of {owner} may change its deployments.")
+        return deployment
+
     async def list(self, account: Account, *, cursor: str | None) -> Page[Deployment]:
         """One page of the caller's, newest first.
 
@@ -108,7 +122,7 @@ class DeploymentService:
         """
         errors = _check(fields, known=_CHANGEABLE)
         for _ in range(RELEASE_ATTEMPTS_MAX):
-            deployment = await self.get(account, owner, name)
+            deployment = await self._own(account, owner, name)
             if errors:
                 raise ValidationFailed(errors)
             release = await self._next_release(account, deployment.release, fields)
@@ -125,7 +139,7 @@ class DeploymentService:
             NotFound: If there is none, or it is another account's.
             Conflict: If it is in use or was a short time ago.
         """
-        deployment = await self.get(account, owner, name)
+        deployment = await self._own(account, owner, name)
         unused_since = self._clock.now() - timedelta(seconds=UNUSED_SECONDS_MIN)
         try:
             await self._store.delete_deployment(deployment, unused_since=unused_since)

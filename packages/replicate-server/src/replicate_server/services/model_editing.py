@@ -38,7 +38,7 @@ class ModelEditing:
             PermissionDenied: If it is another account's.
         """
         model = await self._models.get(account, owner, name)
-        if not account.acts_for(model.account_id):
+        if not account.may_change(model.account_id):
             raise PermissionDenied(f"The model {owner}/{name} belongs to another account.")
         return model
 

@@ -57,13 +57,14 @@ class ModelService:
         errors = check_model_fields(fields)
         if errors:
             raise ValidationFailed(errors)
-        if fields["owner"] != account.username:
+        owner_id = account.id_as(fields["owner"])
+        if owner_id is None:
             raise PermissionDenied(f"You can only create models owned by {account.username}.")
-        if await self._store.count_models(account.id) >= MODELS_PER_ACCOUNT_MAX:
+        if await self._store.count_models(owner_id) >= MODELS_PER_ACCOUNT_MAX:
             raise Conflict(f"An account can have at most {MODELS_PER_ACCOUNT_MAX:,} models.")
         model = Model(
             id=ModelId(build_record_id("model", self._randomness(16))),
-            account_id=account.id,
+            account_id=owner_id,
             created_at=self._clock.now(),
             **{name: value for name, value in fields.items() if value is not None},
         )

@@ -123,11 +123,11 @@ class PublishService:
 
     async def _check_permission(self, account: Account, owner: str, name: str) -> Model | None:
         model = await self._store.model(owner, name)
-        if model is not None and model.account_id != account.id:
-            if model.visibility != "public":
+        if model is not None and not account.may_change(model.account_id):
+            if model.visibility != "public" and not account.acts_for(model.account_id):
                 raise NotFound
             raise PermissionDenied(f"The model {owner}/{name} belongs to another account.")
-        if model is None and owner != account.username:
+        if model is None and account.id_as(owner) is None:
             raise PermissionDenied(f"You can only publish models owned by {account.username}.")
         return model
 

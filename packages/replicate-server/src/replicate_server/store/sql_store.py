@@ -10,6 +10,7 @@ from replicate_server.store.catalogue import SqlCatalogue
 from replicate_server.store.collections import SqlCollections
 from replicate_server.store.deployments import SqlDeployments
 from replicate_server.store.files import SqlFiles
+from replicate_server.store.members import SqlMembers
 from replicate_server.store.model_changes import SqlModelChanges
 from replicate_server.store.outbox import SqlOutbox
 from replicate_server.store.predictions import SqlPredictions
@@ -27,6 +28,7 @@ class SqlStore(
     SqlCollections,
     SqlDeployments,
     SqlAccounts,
+    SqlMembers,
     SqlFiles,
     SqlOutbox,
 ):

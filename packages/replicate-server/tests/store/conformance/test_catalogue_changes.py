@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 from replicate_server.domain.catalogue import Collection, Deployment, DeploymentRelease
@@ -25,7 +26,13 @@ ADA = AccountId("acct_a")
 async def test_changes_of_a_model_are_kept_and_the_rest_stays(store: Store, new_model: NewModel) -> None:
     model = new_model("hello", description="d", run_count=3)
     await store.create_model(model)
-    changes = {"readme": "r", "weights_url": "w", "is_official": True, "description": None, "default_example_id": "p"}
+    changes: dict[str, Any] = {
+        "readme": "r",
+        "weights_url": "w",
+        "is_official": True,
+        "description": None,
+        "default_example_id": "p",
+    }
     changed = await store.update_model(model.id, changes)
     assert changed == replace(model, **changes)
     assert await store.model("ada", "hello") == changed
