@@ -41,7 +41,9 @@ def test_the_public_routes_are_these_and_no_others() -> None:
     assert sorted(f"{route.method} {route.path}" for route in PUBLIC) == [
         "GET /",
         "GET /delivery/{delivery_token}/{name}",
+        "GET /docs",
         "GET /healthz",
+        "GET /openapi.json",
         "GET /v1/files/{file_id}/download",
         "GET /v1/files/{stream_token}",
         "GET /v1/streams/{stream_token}",

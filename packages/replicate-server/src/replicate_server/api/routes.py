@@ -6,6 +6,7 @@ from replicate_server.api import (
     accounts,
     collections,
     deployments,
+    documentation,
     downloads,
     files,
     index,
@@ -59,6 +60,8 @@ PROTECTED: tuple[Route, ...] = (
 PUBLIC: tuple[Route, ...] = (
     Route("GET", "/", index.show),
     Route("GET", "/healthz", index.health),
+    Route("GET", "/openapi.json", documentation.show_document),
+    Route("GET", "/docs", documentation.show_page),
     Route("GET", "/delivery/{delivery_token}/{name}", downloads.deliver),
     Route("GET", "/v1/files/{file_id}/download", downloads.download_file),
     Route("GET", "/v1/files/{stream_token}", streams.show),
