@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 DATA ?= data
+TEST_PROCESSES ?= 2
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
@@ -19,8 +20,8 @@ setup: ## Install everything into .venv
 setup-dev:
 	@$(PYTHON) tools/setup.py --dev
 
-test: setup-dev ## Run every test
-	@$(BIN)/pytest $(ARGS)
+test: setup-dev ## Run every test, or those of ARGS= (TEST_PROCESSES= side by side)
+	@$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 lint: setup-dev ## Check format, style, types, import contracts, sizes
 	@$(BIN)/ruff format --check --quiet . || (echo "run: make format"; exit 1)

@@ -1,6 +1,7 @@
-"""Check the types of every test folder, each in a run of its own.
+"""Check the types of every test folder and of every starter model, each in a run of its own.
 
-Test folders are no packages (two may hold files of one name, such as conftest.py), so one run over all of them would mix them up.
+They are no packages (two may hold files of one name, such as conftest.py or predict.py), so one run over all of them would mix
+them up. The libraries of models are not installed here, and what comes from them is not checked.
 Runs side by side; prints what mypy finds and fails when it found anything.
 """
 
@@ -21,13 +22,21 @@ def test_folders() -> list[Path]:
     return sorted({path.parent for root in roots for path in root.rglob("*.py") if "data" not in path.parts})
 
 
+def model_folders() -> list[Path]:
+    """The starter models: what their instances run, not the programs that trained them."""
+    return sorted(path.parent for path in ROOT.glob("models/starter/*/predict.py"))
+
+
 def check(folder: Path) -> str:
     """Run mypy on the files of one folder; returns its findings, "" when there are none."""
     files = [str(path.relative_to(ROOT)) for path in sorted(folder.glob("*.py"))]
     sources = [ROOT / "packages" / name / "src" for name in ("cog", "replicate", "replicate-server")]
     # A folder whose path is no module name (packages/replicate-server/…) is a root of its own; others are found from here.
-    own_root = [folder] if folder.is_relative_to(ROOT / "packages") else []
+    is_model = folder.is_relative_to(ROOT / "models" / "starter")
+    own_root = [folder] if folder.is_relative_to(ROOT / "packages") or is_model else []
     command = [sys.executable, "-m", "mypy", "--no-error-summary", "--cache-dir", str(ROOT / ".mypy_cache" / "tests"), *files]
+    if is_model:
+        command.append("--ignore-missing-imports")
     environment = {**os.environ, "MYPYPATH": ":".join(map(str, [*sources, *own_root]))}
     completed = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return completed.stdout + completed.stderr if completed.returncode else ""
@@ -36,7 +45,7 @@ def check(folder: Path) -> str:
 def main() -> None:
     """Report every finding."""
     with ThreadPoolExecutor(2) as pool:
-        findings = [found for found in pool.map(check, test_folders()) if found]
+        findings = [found for found in pool.map(check, [*test_folders(), *model_folders()]) if found]
     sys.stdout.write("".join(findings))
     sys.exit(1 if findings else 0)
 

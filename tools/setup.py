@@ -91,7 +91,8 @@ def main() -> None:
             shutil.rmtree(ENVIRONMENT, ignore_errors=True)
             fail("this Python cannot make virtual environments; on Debian: apt-get install python3-venv")
     uv = find_uv()
-    say("installing the locked packages")
+    count = sum(path.read_text().count("==") for path in lock_files(dev=dev))
+    say(f"installing {count} locked packages; the first time they are downloaded")
     os.environ.pop("VIRTUAL_ENV", None)
     python = ENVIRONMENT / "bin" / "python"
     run(uv, "pip", "install", "--quiet", "--python", python, "--compile-bytecode", "--require-hashes",

@@ -14,26 +14,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import Published
-from tests.live import program
+from tests.official_client import official_python
 
 HERE = Path(__file__).parent
-ENVIRONMENTS = HERE.parent.parent / ".cache" / "compat"
 
 Client = Callable[..., list[str]]
-
-
-def official_python() -> str:
-    """The interpreter of the official SDK's environment, made on first use from its lock."""
-    folder = ENVIRONMENTS / "replicate-1.0.7"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").exists():
-        uv = program("uv")
-        lock = str(HERE / "requirements-replicate-1.txt")
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)], check=True)
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", str(python), "--require-hashes", "-r", lock], check=True)
-        (folder / "complete").touch()
-    return str(python)
-
 
 INTERPRETERS = {"ours": lambda: sys.executable, "official 1.0.7": official_python}
 

@@ -45,4 +45,5 @@ class Predictor(BasePredictor):
         if normalize:
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         print(f"{len(texts)} texts, {sum(map(len, encoded))} tokens")
-        return vectors.tolist()
+        values: list[list[float]] = vectors.tolist()
+        return values

@@ -6,12 +6,12 @@ Computes what ``train/network.py`` was trained as. Knows token numbers only, nei
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats: TypeAlias = NDArray[np.float32]
 
 HEAD_SIZE = 32
 ROTARY_BASE = 10_000.0

@@ -146,10 +146,45 @@ def test_an_at_sign_uploads_a_file(invoke: Invoke, platform: Any, prediction_jso
         (["max_tokens=3"], "missing input: prompt"),
     ],
 )
-def test_a_wrong_input_is_a_usage_error(invoke: Invoke, arguments: list[str], message: str) -> None:
+def test_a_wrong_input_is_a_usage_error_in_one_line(invoke: Invoke, arguments: list[str], message: str) -> None:
     result = invoke("run", "starter/story", *arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("story", "terminal")
+def test_an_interrupted_question_runs_nothing(invoke: Invoke, platform: Any) -> None:
+    result = invoke("run", "starter/story", input="")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (130, "replicate: nothing was run")
+    assert platform.paths == ["GET /v1/models/starter/story"]
+
+
+@pytest.mark.usefixtures("painter", "terminal")
+def test_people_see_the_log_of_a_failed_prediction(invoke: Invoke, platform: Any, prediction_json: Make) -> None:
+    failed = prediction_json("failed", error="no memory", logs="loading\nMemoryError\n")
+    platform.answer("POST", "/v1/models/starter/paint/predictions", failed)
+    result = invoke("run", "starter/paint", "prompt=x")
+    assert result.stderr.endswith("loading\nMemoryError\nreplicate: prediction p1 failed: no memory\n")
+
+
+@pytest.mark.usefixtures("painter", "terminal")
+def test_people_see_the_beginning_of_long_vectors(invoke: Invoke, platform: Any, prediction_json: Make) -> None:
+    platform.answer("POST", "/v1/models/starter/paint/predictions", prediction_json(output=[[0.25] * 384]))
+    assert "… 384 numbers; --json shows all" in invoke("run", "starter/paint", "prompt=x").stdout
+
+
+def test_an_unknown_model_is_answered_with_where_to_look(invoke: Invoke, platform: Any) -> None:
+    problem = {"detail": "The requested resource could not be found", "status": 404}
+    platform.answer("GET", "/v1/models/starter/nothing", lambda: httpx.Response(404, json=problem))
+    assert "`replicate models list` shows the models" in invoke("run", "starter/nothing").stderr
+
+
+def test_a_refused_input_is_one_readable_line(invoke: Invoke, platform: Any) -> None:
+    problem = {"detail": "Input validation failed:\n- input.speed: Must be less than or equal to 450\n", "status": 422}
+    platform.answer("GET", "/v1/account", lambda: httpx.Response(422, json=problem))
+    expected = "replicate: Input validation failed: input.speed: Must be less than or equal to 450 (422)\n"
+    assert invoke("whoami").stderr == expected
 
 
 @pytest.mark.usefixtures("story")
@@ -218,7 +253,9 @@ def test_a_models_schema_is_shown_in_its_authors_order(invoke: Invoke) -> None:
 
 @pytest.mark.usefixtures("story")
 def test_a_model_is_shown_as_json(invoke: Invoke) -> None:
-    assert json.loads(invoke("models", "show", "starter/story").output)["run_count"] == 3
+    shown = json.loads(invoke("models", "show", "starter/story").output)
+    assert shown["run_count"] == 3
+    assert shown["latest_version"]["created_at"].endswith("Z")
 
 
 def test_help_loads_neither_the_http_client_nor_the_tables() -> None:

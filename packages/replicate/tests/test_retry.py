@@ -8,9 +8,16 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replicate.core.retry import RetryPolicy, attempts, delay_seconds, parse_retry_after, with_retries
+from replicate.core.retry import KeyEvidence, RetryPolicy, attempts, delay_seconds, parse_retry_after, with_retries
 from replicate.core.steps import Call, Repeat, Request, Send, Sleep, call
-from replicate.exceptions import RateLimitError, ReplicateError, ServerError, TransportError, TransportTimeoutError
+from replicate.exceptions import (
+    ConnectionFailedError,
+    RateLimitError,
+    ReplicateError,
+    ServerError,
+    TransportError,
+    TransportTimeoutError,
+)
 
 POLICY = RetryPolicy(attempts_max=3, backoff_seconds=1.0, draw=lambda: 0.0, new_key=lambda: "key-1", wall_clock=lambda: 1000.0)
 GET = Call(Request("GET", "/v1/account"), lambda response: response.json())
@@ -21,6 +28,11 @@ def finish(flow: Any, answer: httpx.Response) -> Any:
     with pytest.raises(StopIteration) as finished:
         flow.send(answer)
     return finished.value.value
+
+
+def answer(flow: Any, failure: Any) -> Any:
+    """Answer with a status, or raise an error where the answer was to come."""
+    return flow.throw(failure) if isinstance(failure, Exception) else flow.send(httpx.Response(failure))
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -54,14 +66,49 @@ def test_a_create_keeps_one_idempotency_key_over_its_attempts() -> None:
     keys = iter(["first", "second"])
     flow = attempts(CREATE, RetryPolicy(draw=lambda: 0.0, new_key=lambda: next(keys)))
     sent = next(flow)
-    flow.throw(TransportError("lost"))
+    flow.throw(ConnectionFailedError("refused"))
     assert isinstance(sent, Send)
     assert sent.request.headers == {"Idempotency-Key": "first"}
     assert flow.send(None) == sent
 
 
-def test_a_create_that_timed_out_is_not_sent_again() -> None:
+@pytest.mark.parametrize("failure", [TransportError("lost"), 502, 504])
+def test_a_create_that_may_have_been_processed_is_sent_once_to_a_server_not_known_to_honour_keys(failure: Any) -> None:
     flow = attempts(CREATE, POLICY)
+    next(flow)
+    with pytest.raises(ReplicateError):
+        answer(flow, failure)
+
+
+@pytest.mark.parametrize("failure", [TransportError("lost"), 502, 504])
+def test_a_create_that_may_have_been_processed_is_repeated_where_keys_are_honoured(failure: Any) -> None:
+    evidence = KeyEvidence()
+    first = attempts(CREATE, POLICY, evidence=evidence)
+    next(first)
+    finish(first, httpx.Response(201, json={}, headers={"Idempotency-Key": "key-1"}))
+    flow = attempts(CREATE, POLICY, evidence=evidence)
+    next(flow)
+    assert answer(flow, failure) == Sleep(0.5)
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "another"}])
+def test_an_answer_without_the_requests_own_key_proves_nothing(headers: dict[str, str]) -> None:
+    evidence = KeyEvidence()
+    flow = attempts(CREATE, POLICY, evidence=evidence)
+    next(flow)
+    finish(flow, httpx.Response(201, json={}, headers=headers))
+    assert not evidence.is_honoured
+
+
+@pytest.mark.parametrize("failure", [ConnectionFailedError("refused"), 429, 503])
+def test_a_create_that_was_surely_not_processed_is_repeated(failure: Any) -> None:
+    flow = attempts(CREATE, POLICY)
+    next(flow)
+    assert answer(flow, failure) == Sleep(0.5)
+
+
+def test_a_create_that_timed_out_is_not_sent_again() -> None:
+    flow = attempts(CREATE, POLICY, evidence=KeyEvidence(is_honoured=True))
     next(flow)
     with pytest.raises(TransportTimeoutError):
         flow.throw(TransportTimeoutError("slow"))

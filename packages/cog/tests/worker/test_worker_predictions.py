@@ -51,8 +51,6 @@ def test_set_up_runs_once_and_its_prints_come_before_ready(start_worker: Callabl
         ("import nothing_by_that_name", "ModuleNotFoundError: No module named 'nothing_by_that_name'"),
         ("class Predictor:\n  def setup(self): raise RuntimeError('no file')\n  def predict(self): ...", "RuntimeError: no file"),
         ("def nonsense(:", "SyntaxError: invalid syntax (predict.py, line 1)"),
-        ("Predictor = None", "RunnerError: predict.py: there is nothing named Predictor to run; name a class or a function"),
-        ("class Predictor: ...", "RunnerError: predict.py: class Predictor defines neither run() nor predict()"),
         ("import sys; sys.exit(4)", "SystemExit: 4"),
     ],
 )  # fmt: skip
@@ -65,6 +63,26 @@ def test_a_set_up_that_fails_is_reported_with_its_error_and_ends_the_worker(
     assert last.error.startswith(error)
     assert error.split(":")[0].rsplit(".")[-1] in last.traceback
     assert worker.process.wait(30) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "advice"),
+    [
+        ("Predictor = None", "predict.py: there is nothing named Predictor to run; name a class or a function"),
+        ("class Predictor: ...", "predict.py: class Predictor defines neither run() nor predict()"),
+    ],
+)
+def test_advice_to_the_author_comes_without_a_traceback_of_ours(
+    start_worker: Callable[..., Any], source: str, advice: str
+) -> None:
+    last = start_worker(source, is_ready=False).set_up()[-1]
+    assert last.error.startswith(advice)
+    assert last.traceback == ""
+
+
+def test_a_file_that_cannot_be_parsed_shows_its_line_and_no_frames_of_ours(start_worker: Callable[..., Any]) -> None:
+    last = start_worker("def nonsense(:", is_ready=False).set_up()[-1]
+    assert last.traceback.split("\n")[0].endswith('predict.py", line 1')
 
 
 def test_a_failing_set_up_keeps_its_log(start_worker: Callable[..., Any]) -> None:

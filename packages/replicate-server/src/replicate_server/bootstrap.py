@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ from replicate_server.api.calls import CatalogueServices
 from replicate_server.api.urls import Urls
 from replicate_server.api.wire import encode_prediction
 from replicate_server.blobs import open_blobs
+from replicate_server.caches import choose_removals, remove_entry
+from replicate_server.domain.rate_limits import RateClass
 from replicate_server.engine.config import LocalEngineConfig, SandboxChoice
+from replicate_server.engine.environments import find_entries as find_environments
 from replicate_server.engine.local import LocalEngine
 from replicate_server.events import LocalEventHub
 from replicate_server.fetching import GuardedFetcher
@@ -29,13 +33,16 @@ from replicate_server.ports.engine import Engine, Resources
 from replicate_server.ports.packages import PackageSource
 from replicate_server.ports.store import Store
 from replicate_server.registry.source import UnpackedPackages
+from replicate_server.registry.source import find_entries as find_unpacked
 from replicate_server.registry.unpacking import UnpackLimits
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
 from replicate_server.services.accounts import AccountService
 from replicate_server.services.collections import CollectionService, SearchService
 from replicate_server.services.deployments import DeploymentService
+from replicate_server.services.file_sweeper import FileSweeper
 from replicate_server.services.files import FileService
+from replicate_server.services.idempotency import IdempotentCreates
 from replicate_server.services.input_files import InputFiles
 from replicate_server.services.model_editing import ModelEditing
 from replicate_server.services.models import ModelService
@@ -43,6 +50,7 @@ from replicate_server.services.output_files import OutputFiles
 from replicate_server.services.predictions import PredictionService
 from replicate_server.services.publishing import Platform as BuildTarget
 from replicate_server.services.publishing import PublishService
+from replicate_server.services.rate_limiter import RateLimiter
 from replicate_server.services.validation import validate_input
 from replicate_server.services.version_removal import RemovalParts, VersionRemoval
 from replicate_server.services.versions import VersionService
@@ -67,23 +75,43 @@ class Platform:
     settings: Settings
     store: Store
     engine: Engine
+    hub: LocalEventHub
     fetcher: GuardedFetcher
     accounts: AccountService
     predictions: PredictionService
     publishing: PublishService
+    creates: IdempotentCreates
     scheduler: Scheduler
     deliverer: WebhookDeliverer
+    sweeper: FileSweeper
 
     async def start(self) -> None:
         """Rescue what an earlier process left and begin every background duty."""
         await self.scheduler.start()
         self.accounts.start()
+        self.creates.start()
         self.deliverer.start()
+        self.sweeper.start()
+
+    def close_admission(self) -> None:
+        """Refuse new predictions from now on."""
+        self.scheduler.close_admission()
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Let running predictions end within the grace, hand the others over, and end every wait and stream.
+
+        Everything else is still answered, so that clients can look at what becomes of their predictions.
+        """
+        await self.scheduler.stop(grace_seconds=grace_seconds)
+        self.hub.close()
 
     async def close(self) -> None:
-        """Let running predictions end within the grace, then end everything. The store goes last."""
-        await self.scheduler.stop()
+        """End everything at once; what should end in peace is given `drain` first. The store goes last."""
+        await self.scheduler.stop(grace_seconds=0)
+        self.hub.close()
+        await self.sweeper.stop()
         await self.deliverer.stop()
+        await self.creates.stop()
         await self.accounts.stop()
         await self.engine.close()
         await self.fetcher.close()
@@ -116,6 +144,7 @@ def build_platform(
     store = open_store(data_dir / DATABASE_NAME, clock=clock)
     folders = _make_folders(data_dir)
     blobs = open_blobs(folders.blobs)
+    _trim_caches(data_dir, settings.caches_bytes_max)
     fetcher = _build_fetcher(settings, clock)
     unpack_limits = UnpackLimits(settings.package_bytes_max)
     packages = UnpackedPackages(data_dir, blobs, unpack_limits)
@@ -125,40 +154,37 @@ def build_platform(
     models = ModelService(store, clock, randomness)
     versions = VersionService(store, models, clock)
     hub = LocalEventHub(store, heartbeat_seconds=settings.stream_heartbeat_seconds)
-    deliverer = WebhookDeliverer(store, fetcher, accounts.webhook_secret, clock, randomness=randomness)
+    deliverer = WebhookDeliverer(store, fetcher, accounts.signing_keys, clock, randomness=randomness)
     scheduler = _build_scheduler(
         settings, _Outside(store, hub, engine, clock, randomness, blobs, fetcher, urls, deliverer.wake, folders.inputs)
     )
     predictions = PredictionService(
         store, hub, scheduler, clock, randomness, validate_input, wait_seconds_max=settings.sync_wait_seconds_max
     )
-    files = FileService(
-        store,
-        blobs,
-        clock,
-        randomness,
-        size_bytes_max=settings.file_bytes_max,
-        expiry_seconds=settings.file_expiry_seconds,
-    )
+    files = _build_files(settings, store, blobs, clock, randomness)
     content_lock = asyncio.Lock()
     publishing = _build_publishing(store, models, blobs, engine, clock, folders.work, unpack_limits, content_lock)
     removal = RemovalParts(blobs, packages, content_lock, predictions.is_running)
     catalogue = build_catalogue(store, models, versions, clock, randomness, removal)
-    services = ApiServices(accounts, predictions, models, versions, files, publishing, fetcher, clock, catalogue)
-    limits = ApiLimits(
-        settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
+    creates = IdempotentCreates(store, clock, keep_seconds=settings.idempotency_seconds)
+    limiter = _build_limiter(settings)
+    services = ApiServices(
+        accounts, predictions, models, versions, files, publishing, creates, limiter, fetcher, clock, catalogue
     )
     return Platform(
-        app=build_app(services, urls, limits),
+        app=build_app(services, urls, _api_limits(settings)),
         settings=settings,
         store=store,
         engine=engine,
+        hub=hub,
         fetcher=fetcher,
         accounts=accounts,
         predictions=predictions,
         publishing=publishing,
+        creates=creates,
         scheduler=scheduler,
         deliverer=deliverer,
+        sweeper=FileSweeper(store, blobs, clock),
     )
 
 
@@ -231,6 +257,39 @@ def _make_folders(data_dir: Path) -> _Folders:
     return folders
 
 
+def _api_limits(settings: Settings) -> ApiLimits:
+    return ApiLimits(
+        settings.prediction_body_bytes_max, settings.sync_wait_seconds_max, allows_http_webhooks=settings.allows_private_targets
+    )
+
+
+def _build_limiter(settings: Settings) -> RateLimiter:
+    per_minute = {
+        RateClass.PREDICTION_CREATES: settings.prediction_creates_per_minute,
+        RateClass.PREDICTION_READS: settings.prediction_reads_per_minute,
+        RateClass.OTHERS: settings.other_requests_per_minute,
+    }
+    return RateLimiter(per_minute, time.monotonic)
+
+
+def _trim_caches(data_dir: Path, size_bytes_max: int) -> None:
+    """Make room among environments and unpacked versions, while nobody uses them."""
+    entries = [*find_environments(data_dir / "environments"), *find_unpacked(data_dir / "packages")]
+    for entry in choose_removals(entries, size_bytes_max=size_bytes_max):
+        remove_entry(entry)
+
+
+def _build_files(settings: Settings, store: Store, blobs: BlobStore, clock: Clock, randomness: Randomness) -> FileService:
+    return FileService(
+        store,
+        blobs,
+        clock,
+        randomness,
+        size_bytes_max=settings.file_bytes_max,
+        expiry_seconds=settings.file_expiry_seconds,
+    )
+
+
 def _build_fetcher(settings: Settings, clock: Clock) -> GuardedFetcher:
     return GuardedFetcher(
         allows_private=settings.allows_private_targets,
@@ -250,6 +309,8 @@ def _engine_config(settings: Settings, data_dir: Path) -> LocalEngineConfig:
         gpus=settings.gpus,
         cancel_grace_seconds=settings.cancel_grace_seconds,
         lease_seconds=settings.lease_seconds,
+        builds_from_source=settings.builds_from_source,
+        passed_variables=settings.passed_variables,
     )
 
 
@@ -274,7 +335,6 @@ def _build_scheduler(settings: Settings, outside: _Outside) -> Scheduler:
         outside.store,
         outside.blobs,
         outside.fetcher,
-        outside.clock,
         base_url=base_url,
         size_bytes_max=settings.input_file_bytes_max,
     )

@@ -72,12 +72,12 @@ def serve(host: str | None, port: int | None, data_dir: Path | None) -> None:
     once.
     """
     from replicate_server.serving import ServingRefused, run_server
-    from replicate_server.store.opening import StoreInUse
+    from replicate_server.store.opening import SchemaUnknown, StoreInUse
 
     settings = read_settings(host=host, port=port, data_dir=data_dir)
     try:
         sys.exit(run_server(settings))
-    except (ServingRefused, StoreInUse) as error:
+    except (ServingRefused, StoreInUse, SchemaUnknown) as error:
         fail(str(error))
 
 
@@ -96,12 +96,12 @@ def quickstart(port: int | None, data_dir: Path | None, models_dir: Path, *, onc
     """Serve, publish the starter models and run one of them."""
     from replicate_server.quickstart import run_quickstart
     from replicate_server.serving import ServingRefused
-    from replicate_server.store.opening import StoreInUse
+    from replicate_server.store.opening import SchemaUnknown, StoreInUse
 
     settings = read_settings(port=port, data_dir=data_dir)
     try:
         sys.exit(run_quickstart(settings, models_dir, is_once=once, environment=os.environ))
-    except (ServingRefused, StoreInUse) as error:
+    except (ServingRefused, StoreInUse, SchemaUnknown) as error:
         fail(str(error))
 
 
@@ -162,7 +162,11 @@ def doctor(data_dir: Path) -> None:
         for label, text in (("costs", finding.cost), ("do", finding.advice)):
             if text and finding.status is not Standing.OK:
                 click.echo(f"       {label}: {text}")
-    sys.exit(1 if any(finding.status is Standing.ERROR for finding in findings) else 0)
+    errors = sum(finding.status is Standing.ERROR for finding in findings)
+    gaps = sum(finding.status is Standing.GAP for finding in findings)
+    verdict = f"The server cannot work like this: {errors} of the above must be mended" if errors else "The server can run here"
+    click.echo(f"\n{verdict}" + (f"; gaps that cost something: {gaps}." if gaps else "."))
+    sys.exit(1 if errors else 0)
 
 
 def use_accounts(data_dir: Path, use: Callable[[AccountService], Awaitable[Any]]) -> Any:
@@ -174,12 +178,13 @@ def use_catalogue(data_dir: Path, use: Callable[[OperatorDesk], Awaitable[Any]])
     """Run one use case of the operator on a data folder, and end with one line when it refuses."""
     from replicate_server.administration import DataFolderMissing, with_catalogue
     from replicate_server.domain.errors import OperatingError
+    from replicate_server.store.opening import SchemaUnknown, StoreInUse
 
     try:
         return with_catalogue(data_dir, use)
     except OperatingError as error:
         fail(error.detail)
-    except DataFolderMissing as error:
+    except (DataFolderMissing, SchemaUnknown, StoreInUse) as error:
         fail(str(error))
 
 
@@ -371,3 +376,32 @@ def list_collections(data_dir: Path) -> None:
 
     for found in use_catalogue(data_dir, load):
         click.echo(f"{found.slug}  {found.name}  {found.description}")
+
+
+@main.group("webhook-secret")
+def webhook_secret() -> None:
+    """The secrets that webhooks are signed with."""
+
+
+@webhook_secret.command("rotate")
+@click.option("--account", "username", default="local", show_default=True, help="Whose secret.")
+@click.option(
+    "--overlap-hours",
+    type=click.FloatRange(min=0),
+    default=24.0,
+    show_default=True,
+    help="How long webhooks are signed with the old secret too.",
+)
+@data_dir_option
+def rotate_webhook_secret(username: str, overlap_hours: float, data_dir: Path) -> None:
+    """Replace an account's webhook secret and print the new one.
+
+    During the overlap each webhook carries two signatures, so receivers may hold either secret. Only two are ever valid: a second
+    rotation ends the overlap of the first.
+    """
+
+    async def rotate(accounts: AccountService) -> str:
+        owner = await accounts.account_by_username(username)
+        return (await accounts.rotate_webhook_secret(owner.id, overlap_seconds=overlap_hours * 3600)).key
+
+    click.echo(use_accounts(data_dir, rotate))

@@ -5,6 +5,7 @@ Looks and tries, and changes nothing that stays. Presentation is the command lin
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -16,6 +17,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import httpx
 
 from replicate_server.engine.cgroups import find_control_groups
 from replicate_server.engine.gpus import find_gpus
@@ -30,6 +33,7 @@ _DISK_FREE_BYTES_WANTED = 5 * 1024**3
 _MEMORY_BYTES_WANTED = 2 * 1024**3
 _FSYNC_SECONDS_WANTED = 0.020
 _FSYNC_TRIES = 5
+_ANSWER_TIMEOUT_SECONDS = 0.5
 _VERSION_TIMEOUT_SECONDS = 10.0
 _LAST_PRIVILEGED_PORT = 1023
 
@@ -84,7 +88,7 @@ def diagnose(*, data_dir: Path, host: str, port: int, environ: Mapping[str, str]
 
 def _check_pythons(environ: Mapping[str, str]) -> Iterator[Finding]:
     found = Interpreters(environ).available()
-    names = ", ".join(f"{item.version} ({item.path})" for item in found)
+    names = ", ".join(item.version for item in found)
     if len(found) > 1:
         yield Finding("python versions", Standing.OK, names)
     else:
@@ -192,7 +196,23 @@ def _check_port(host: str, port: int) -> Iterator[Finding]:
         try:
             trying.bind((host, port))
         except OSError as error:
-            advice = "choose another --port" + (" above 1023" if 0 < port <= _LAST_PRIVILEGED_PORT else "")
+            if error.errno == errno.EADDRINUSE and _answers(host, port):
+                yield Finding("port", Standing.OK, f"{host}:{port} is taken by a server of this kind, which answers")
+                return
+            advice = "choose another port with --port or REPLICATE_SERVER_PORT" + (
+                " above 1023" if 0 < port <= _LAST_PRIVILEGED_PORT else ""
+            )
             yield Finding("port", Standing.ERROR, f"{host}:{port}: {error.strerror}", "the server cannot listen there", advice)
             return
     yield Finding("port", Standing.OK, f"{host}:{port} is free" if port else f"{host}: any free port")
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether one of our servers is what has taken a port."""
+    address = f"http://[{host}]:{port}/healthz" if ":" in host else f"http://{host}:{port}/healthz"
+    try:
+        # A proxy of the environment knows nothing of this machine's own addresses.
+        answer = httpx.get(address, timeout=_ANSWER_TIMEOUT_SECONDS, trust_env=False)
+        return bool(answer.json() == {"status": "ok"})
+    except (httpx.HTTPError, ValueError):
+        return False

@@ -39,8 +39,12 @@ def current_host(path: Path) -> Host | None:
 
 
 def remember_host(path: Path, host: Host) -> None:
-    """Add or replace an entry and make it the current one; the file is replaced as a whole, readable by its owner only."""
-    hosts = {name: {**entry, "current": False} for name, entry in _load(path).items()}
+    """Add or replace an entry and make it the current one; the file is replaced as a whole, readable by its owner only.
+
+    An entry with the same token is the same server at its former address, and goes.
+    """
+    kept = {name: entry for name, entry in _load(path).items() if entry.get("token") != host.token}
+    hosts = {name: {**entry, "current": False} for name, entry in kept.items()}
     hosts[urlsplit(host.base_url).netloc] = {"token": host.token, "base_url": host.base_url, "current": True}
     write_private(path, json.dumps(hosts, indent=2) + "\n")
 

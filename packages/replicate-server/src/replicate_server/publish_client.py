@@ -14,12 +14,14 @@ from typing import IO, Any
 
 import httpx
 
+from replicate_server.instances.exits import format_bytes
 from replicate_server.registry.layers import FolderUnpackable, pack_folder
 
 # A build may be silent for as long as an environment takes to install.
 READ_TIMEOUT_SECONDS = 900.0
 CONNECT_TIMEOUT_SECONDS = 10.0
 CHUNK_BYTES = 1024 * 1024
+UNAUTHENTICATED = 401
 
 
 class PublishFailed(Exception):
@@ -51,18 +53,20 @@ def publish_folder(folder: Path, model: str, destination: Destination, *, say: C
         PublishFailed: If the folder, the connection or the server refuses.
     """
     if not (folder / "cog.yaml").is_file():
-        raise PublishFailed(f"{folder} has no cog.yaml")
+        raise PublishFailed(f"{folder} has no cog.yaml; it needs at least the line `predict: predict.py:Predictor`")
     with tempfile.TemporaryFile() as archive:
         try:
             packed = pack_folder(folder, archive)
         except (FolderUnpackable, OSError) as error:
             raise PublishFailed(f"{folder} cannot be packed: {error}") from error
-        say(f"packed {folder}: {packed.size_bytes / 1e6:.1f} MB\n")
+        say(f"sending {folder}, {format_bytes(packed.size_bytes)}\n")
         archive.seek(0)
         try:
             return _send(archive, packed.size_bytes, model, destination, say)
         except httpx.HTTPError as error:
-            raise PublishFailed(f"{destination.base_url} cannot be reached: {error or type(error).__name__}") from error
+            advice = "is the server running? REPLICATE_BASE_URL names another one"
+            reason = str(error) or type(error).__name__
+            raise PublishFailed(f"{destination.base_url} cannot be reached ({reason}): {advice}") from error
 
 
 def _send(archive: IO[bytes], size_bytes: int, model: str, destination: Destination, say: Callable[[str], None]) -> str:
@@ -86,19 +90,28 @@ def _send(archive: IO[bytes], size_bytes: int, model: str, destination: Destinat
 
 def _follow(lines: Iterator[str], say: Callable[[str], None]) -> str:
     """Pass progress on until the version or the error comes."""
+    said = ""
     for line in lines:
         item = _parse(line)
         if item.get("type") == "log":
+            said += str(item.get("text", ""))
             say(str(item.get("text", "")))
         elif item.get("type") == "version":
             return str(item["version"]["id"])
         elif item.get("type") == "error":
-            raise PublishFailed(_describe_problem(item, item.get("status")))
+            raise PublishFailed(_leave_out_log(_describe_problem(item, item.get("status")), said))
     raise PublishFailed("the server ended the answer before it named a version; its log says why")
 
 
+def _leave_out_log(problem: str, said: str) -> str:
+    """The first line of a problem whose other lines are the build's log, which its reader has just seen."""
+    first, _, log = problem.partition("\n")
+    return first if log.strip() in said else problem
+
+
 def _describe_problem(problem: dict[str, Any], status: Any) -> str:
-    return str(problem.get("detail") or problem.get("title") or f"the server answered with status {status}")
+    said = str(problem.get("detail") or problem.get("title") or f"the server answered with status {status}")
+    return f"{said}; set REPLICATE_API_TOKEN to a token of this server" if status == UNAUTHENTICATED else said
 
 
 def _parse(text: str) -> dict[str, Any]:

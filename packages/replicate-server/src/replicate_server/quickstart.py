@@ -7,18 +7,16 @@ everybody does.
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
-import mimetypes
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from replicate_server.administration import collect, issue_token, token_path, with_accounts, with_catalogue
+from replicate_server.first_result import show_example
 from replicate_server.hosts_file import Host, hosts_path, remember_host, write_private
 from replicate_server.publish_client import Destination
 from replicate_server.serving import AnnouncingServer, run_server
@@ -28,10 +26,12 @@ if TYPE_CHECKING:
     from replicate_server.settings import Settings
 
 FIRST_CHOICES = ("starter/story", "starter/embed", "starter/speak")
-WAIT_SECONDS = 60
-PREDICTION_SECONDS_MAX = 300
-OUTPUT_CHARACTERS_MAX = 600
-TERMINAL = frozenset({"succeeded", "failed", "canceled", "aborted"})
+REQUEST_SECONDS_MAX = 90
+NEXT_COMMANDS = (
+    "models list",
+    'run starter/speak -i text="Hello" --output-dir .',
+    "run starter/remove-background -i image=@models/starter/remove-background/astronaut.jpg --output-dir .",
+)
 
 
 def run_quickstart(settings: Settings, models_dir: Path, *, is_once: bool, environment: Mapping[str, str]) -> int:
@@ -57,17 +57,18 @@ async def _introduce(
     await asyncio.to_thread(remember_host, hosts_path(environment), Host(settings.base_url, token))
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(
-        base_url=settings.base_url, headers=headers, timeout=WAIT_SECONDS + 30, trust_env=False
+        base_url=settings.base_url, headers=headers, timeout=REQUEST_SECONDS_MAX, trust_env=False
     ) as client:
         failures = await _publish_new(settings, client, models_dir)
         models = [model for model in await asyncio.to_thread(find_models, models_dir) if model.name not in failures]
         await asyncio.to_thread(collect_starters, settings.data_dir, [model.name for model in models])
         if models:
-            failure = await _show_first_result(client, _choose_first(models))
-            failures |= failure
+            first = _choose_first(models)
+            failure = await show_example(client, first, _write)
+            failures |= {} if failure is None else {first.name: failure}
     for name, failure_text in failures.items():
         _say(f"{name} FAILED: {failure_text}")
-    _show_next_steps(settings)
+    _show_next_steps(settings, is_once=is_once)
     if failures:
         _say(f"{len(failures)} of the starter models could not be set up; the others work.")
     if not is_once:
@@ -104,7 +105,8 @@ async def _publish_new(settings: Settings, client: httpx.AsyncClient, models_dir
     missing = await find_unpublished(models, memory, is_known)
     if not missing:
         return {}
-    _say(f"Publishing {len(missing)} starter models. The first time, their environments are downloaded: some minutes.")
+    models_text = "a starter model" if len(missing) == 1 else f"{len(missing)} starter models"
+    _say(f"Publishing {models_text}. The first time, packages are downloaded for them, about 200 MB in all.")
     # The starter models belong to an organization of their own, whose token lives only as long as this.
     token_id, token = await asyncio.to_thread(
         partial(issue_token, settings.data_dir, username=OWNER, name="quickstart", kind="organization")
@@ -129,64 +131,17 @@ def _choose_first(models: list[StarterModel]) -> StarterModel:
     return next((by_name[name] for name in FIRST_CHOICES if name in by_name), models[0])
 
 
-async def _show_first_result(client: httpx.AsyncClient, model: StarterModel) -> dict[str, str]:
-    """Run a model's example and print what comes out; returns the failure, if any."""
-    given = model.example
-    _print(f"\nRunning {model.name} with {json.dumps(given, ensure_ascii=False)}")
-    prediction = await _predict(client, model.name, await asyncio.to_thread(_attach_files, model.folder, given))
-    if prediction.get("status") != "succeeded":
-        return {model.name: str(prediction.get("error") or prediction.get("detail") or prediction.get("status"))}
-    _print(_describe_output(prediction.get("output")))
-    return {}
-
-
-async def _predict(client: httpx.AsyncClient, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Create a prediction and wait for its end."""
-    try:
-        async with asyncio.timeout(PREDICTION_SECONDS_MAX):
-            answer = await client.post(
-                f"/v1/models/{name}/predictions", json={"input": given}, headers={"Prefer": f"wait={WAIT_SECONDS}"}
-            )
-            prediction = dict(answer.json())
-            while answer.is_success and prediction["status"] not in TERMINAL:
-                await asyncio.sleep(0.2)
-                prediction = dict((await client.get(f"/v1/predictions/{prediction['id']}")).json())
-            return prediction
-    except TimeoutError:
-        return {"status": "failed", "error": f"no result within {PREDICTION_SECONDS_MAX} seconds"}
-    except (httpx.HTTPError, ValueError) as error:
-        return {"status": "failed", "error": f"the server did not answer properly: {error or type(error).__name__}"}
-
-
-def _attach_files(folder: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace ``@name`` by the file's content as a data URI."""
-    attached = dict(given)
-    for name, value in given.items():
-        if isinstance(value, str) and value.startswith("@") and (folder / value[1:]).is_file():
-            content_type = mimetypes.guess_type(value)[0] or "application/octet-stream"
-            encoded = base64.b64encode((folder / value[1:]).read_bytes()).decode()
-            attached[name] = f"data:{content_type};base64,{encoded}"
-    return attached
-
-
-def _describe_output(output: Any) -> str:
-    """An output as a person wants to see it: text as text, everything else as short JSON."""
-    is_text = isinstance(output, list) and bool(output) and all(isinstance(part, str) for part in output)
-    text = "".join(output) if is_text else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-    return text if len(text) <= OUTPUT_CHARACTERS_MAX else text[:OUTPUT_CHARACTERS_MAX] + " …"
-
-
-def _show_next_steps(settings: Settings) -> None:
+def _show_next_steps(settings: Settings, *, is_once: bool) -> None:
     """The address, and three things to try."""
-    _print(f"\nThe platform runs at {settings.base_url}; your token is in {token_path(settings.data_dir)}.")
-    _print("Try next, in another terminal:")
-    _print("  .venv/bin/replicate models list")
-    _print('  .venv/bin/replicate run starter/story -i prompt="Once upon a time"')
-    _print('  .venv/bin/replicate run starter/speak -i text="Hello" --output-dir .')
+    stopping = "" if is_once else " Ctrl-C stops it."
+    _write(f"\nThe platform runs at {settings.base_url}; your token is in {token_path(settings.data_dir)}.{stopping}\n")
+    _write("Try next, in another terminal:\n")
+    for line in NEXT_COMMANDS:
+        _write(f"  .venv/bin/replicate {line}\n")
 
 
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
+def _write(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
+import math
 import signal
 import socket
 import sys
@@ -17,10 +19,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import uvicorn
 
+from replicate_server.http_protocol import BoundedHeadProtocol
+
 if TYPE_CHECKING:
     from replicate_server.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LAST_ANSWERS_SECONDS = 1.0
+"""Time for answers under way when the grace is used up."""
 BACKLOG = 2048
 
 
@@ -69,7 +77,7 @@ def announce_first_token(settings: Settings) -> None:
     """On a new data folder: create the first account and show its token, once.
 
     Raises:
-        ServingRefused: If the configured name or token has the wrong form.
+        ServingRefused: If the configured name or token has the wrong form, or the folder cannot be written.
     """
     from replicate_server.administration import ensure_first_token, token_path
     from replicate_server.domain.errors import OperatingError
@@ -79,6 +87,9 @@ def announce_first_token(settings: Settings) -> None:
         created = ensure_first_token(settings.data_dir, username=settings.bootstrap_username, token=chosen)
     except OperatingError as error:
         raise ServingRefused(f"The first account cannot be created: {error.detail}") from error
+    except OSError as error:
+        advice = "choose another one with --data-dir (make run: DATA=)."
+        raise ServingRefused(f"{settings.data_dir} cannot be the data folder: {error.strerror}; {advice}") from error
     if created is not None:
         shown = created if chosen is None else "the one in REPLICATE_SERVER_BOOTSTRAP_TOKEN"
         path = token_path(settings.data_dir)
@@ -91,8 +102,11 @@ def announce_first_token(settings: Settings) -> None:
 class AnnouncingServer(uvicorn.Server):
     """uvicorn that says when it is ready, and leaves the signals to us."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, platform: Platform, grace_seconds: float) -> None:
         super().__init__(config)
+        self._platform = platform
+        self._grace_seconds = grace_seconds
+        self._forced = asyncio.Event()
         self.ready = asyncio.Event()
         self.stopped = asyncio.Event()
 
@@ -101,10 +115,35 @@ class AnnouncingServer(uvicorn.Server):
         await super().startup(sockets=sockets)
         self.ready.set()
 
+    def request_stop(self) -> None:
+        """First signal: refuse new work and finish what runs. Second: stop waiting for it, and drop the connections."""
+        if not self.should_exit:
+            sys.stderr.write("Stopping: what runs is finished first. Stop again to drop it.\n")
+            sys.stderr.flush()
+        self._platform.close_admission()
+        if self.should_exit:
+            self.force_exit = True
+            self._forced.set()
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell, then finish what runs."""
+        """Tell, finish what runs while requests are still answered, then close the connections: one grace for all of it."""
         self.stopped.set()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._grace_seconds
+        await self._drain()
+        self.config.timeout_graceful_shutdown = math.ceil(max(LAST_ANSWERS_SECONDS, deadline - loop.time()))
         await super().shutdown(sockets=sockets)
+
+    async def _drain(self) -> None:
+        draining = asyncio.create_task(self._platform.drain(self._grace_seconds), name="drain")
+        forced = asyncio.create_task(self._forced.wait())
+        await asyncio.wait([draining, forced], return_when=asyncio.FIRST_COMPLETED)
+        for task in (draining, forced):
+            task.cancel()
+        for result in await asyncio.gather(draining, forced, return_exceptions=True):
+            if isinstance(result, Exception):
+                logger.error("finishing what runs failed", exc_info=result)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -126,6 +165,14 @@ class Platform(Protocol):
 
     async def start(self) -> None:
         """Begin the background duties."""
+        ...
+
+    def close_admission(self) -> None:
+        """Refuse new predictions from now on."""
+        ...
+
+    async def drain(self, grace_seconds: float) -> None:
+        """Let running predictions end within the grace, and tell everybody who waits. May be cut short."""
         ...
 
     async def close(self) -> None:
@@ -172,20 +219,21 @@ async def _serve(settings: Settings, listening: socket.socket, companion: Compan
             platform.app,
             interface="asgi3",
             loop="none",
-            http="httptools",
+            http=BoundedHeadProtocol,
             ws="none",
             lifespan="off",
             access_log=False,
             log_level="warning",
             server_header=False,
             date_header=False,
-            timeout_graceful_shutdown=max(1, int(settings.shutdown_grace_seconds)),
             backlog=BACKLOG,
-        )
+        ),
+        platform,
+        settings.shutdown_grace_seconds,
     )
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, _request_stop, server)
+        loop.add_signal_handler(number, server.request_stop)
     try:
         await platform.start()
         serving = asyncio.create_task(server.serve(sockets=[listening]), name="http server")
@@ -221,9 +269,3 @@ async def _accompany(
         await asyncio.wait([accompanying])
         return 0
     return accompanying.result()
-
-
-def _request_stop(server: AnnouncingServer) -> None:
-    """First signal: finish what runs. Second: drop the connections that are left."""
-    server.force_exit = server.should_exit
-    server.should_exit = True

@@ -46,6 +46,18 @@ class Settings(BaseSettings):
     prediction_body_bytes_max: int = Field(default=100 * MEBIBYTE, gt=0, description="Largest request body of a create.")
     sync_wait_seconds_max: float = Field(default=60, gt=0, description="Upper bound of Prefer: wait.")
     queue_length_max: int = Field(default=1_000_000, gt=0, description="Queued predictions in all; then creates answer 429.")
+    prediction_creates_per_minute: int = Field(
+        default=600, ge=0, description="Predictions an account may create in a minute, also all at once; 0 lifts the limit."
+    )
+    prediction_reads_per_minute: int = Field(
+        default=60_000, ge=0, description="How often an account may get single predictions in a minute; 0 lifts the limit."
+    )
+    other_requests_per_minute: int = Field(
+        default=3_000, ge=0, description="Every other request an account may make in a minute; 0 lifts the limit."
+    )
+    idempotency_seconds: float = Field(
+        default=86400, gt=0, description="How long an Idempotency-Key stands for the request it was first sent with."
+    )
     logs_bytes_max: int = Field(
         default=5 * MEBIBYTE, gt=0, description="Log text kept for one prediction: head and tail, with a mark between."
     )
@@ -60,6 +72,23 @@ class Settings(BaseSettings):
     instance_memory_bytes: int = Field(default=2 * GIBIBYTE, gt=0, description="Memory limit of one instance.")
     instance_network: bool = Field(
         default=True, description="Whether model code may use the network (cog models often download weights in setup)."
+    )
+    instance_variables: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_]*(\s*,\s*[A-Za-z_][A-Za-z0-9_]*)*)?$",
+        description="Names of the server's environment variables that models get, separated by commas: HF_TOKEN,HTTPS_PROXY.",
+    )
+    builds_from_source: bool = Field(
+        default=False,
+        description="Whether requirements that have no wheel may be built where bubblewrap does not work. Building runs their "
+        "authors' code, then with the server's own rights. With bubblewrap it runs isolated as model code does, and this setting "
+        "has no effect.",
+    )
+    caches_bytes_max: int = Field(
+        default=100 * GIBIBYTE,
+        ge=0,
+        description="Size of all environments and unpacked versions above which a start removes those unused for the longest; "
+        "they are made again when they are needed.",
     )
     sandbox: str = Field(default="auto", pattern="^(auto|bubblewrap|process)$", description="How model code is isolated.")
     cpu_slots: float | None = Field(default=None, gt=0, description="Instances that may run at once by CPU. Default: 2 per core.")
@@ -91,8 +120,13 @@ class Settings(BaseSettings):
     )
     stream_heartbeat_seconds: float = Field(default=15, gt=0, description="Longest silence in an event stream.")
     shutdown_grace_seconds: float = Field(
-        default=30, ge=0, description="Time for running predictions to end after a stop signal."
+        default=25, ge=0, description="Time for running predictions and open requests to end after a stop signal."
     )
+
+    @property
+    def passed_variables(self) -> tuple[str, ...]:
+        """The names in ``instance_variables``."""
+        return tuple(name.strip() for name in self.instance_variables.split(",") if name.strip())
 
     @property
     def is_loopback(self) -> bool:

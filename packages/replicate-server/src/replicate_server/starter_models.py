@@ -21,6 +21,13 @@ OWNER = "starter"
 MEMORY_NAME = "starter.json"
 LINE_CHARACTERS_MAX = 110
 
+# Four models are published at once: what stays is which packages are downloaded, and whatever is unexpected. Build tools indent
+# or mark the packages they list.
+CHATTER = (
+    " ", "\t", "+ ", "- ", "~ ", "sending ", "resolving ", "building the environment", "Building an environment", "Using Python ",
+    "Resolved ", "Prepared ", "Installed ", "Bytecode compiled ",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class StarterModel:
@@ -107,7 +114,7 @@ async def publish_models(
         except PublishFailed as error:
             return str(error)
         memory.remember(model, version_id)
-        say(f"{model.name} is published")
+        say(f"  {model.folder.name}: published as {model.name}")
         return None
 
     failures = await asyncio.gather(*(publish(model) for model in models))
@@ -115,7 +122,7 @@ async def publish_models(
 
 
 class CondensedProgress:
-    """Turns pieces of build output into short lines with the model's name, leaving out the lists of packages.
+    """Turns pieces of build output into short lines with the model's name, leaving out what is always said.
 
     Args:
         name: Stands before each line.
@@ -131,6 +138,5 @@ class CondensedProgress:
         """Take a piece of text; complete lines are passed on."""
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            # Build tools indent or mark the packages they list; the count in their summary line is enough here.
-            if line.strip() and not line.startswith((" ", "\t", "+ ", "- ", "~ ")):
+            if line.strip() and not line.startswith(CHATTER):
                 self._say(f"  {self._name}: {line.strip()[:LINE_CHARACTERS_MAX]}")

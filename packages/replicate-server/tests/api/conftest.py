@@ -24,13 +24,17 @@ from replicate_server.bootstrap import build_catalogue
 from replicate_server.domain.errors import NotFound
 from replicate_server.domain.ids import VersionId
 from replicate_server.domain.lifecycle import Status
+from replicate_server.domain.rate_limits import RateClass
 from replicate_server.domain.records import Account, Event, Model, Package, Page, Prediction, Version
 from replicate_server.ports.fetching import Fetched, FetchRefused, PostAnswer
 from replicate_server.ports.store import CursorInvalid, PredictionFilter
+from replicate_server.scheduler.standing import Standing
 from replicate_server.services.accounts import AccountService
 from replicate_server.services.files import FileService
+from replicate_server.services.idempotency import IdempotentCreates
 from replicate_server.services.models import ModelService
-from replicate_server.services.predictions import CreatePrediction
+from replicate_server.services.predictions import CreatePrediction, as_created
+from replicate_server.services.rate_limiter import RateLimiter
 from replicate_server.services.validation import validate_input
 from replicate_server.services.version_removal import RemovalParts
 from replicate_server.services.versions import VersionService
@@ -39,6 +43,7 @@ from replicate_server.store import SqlStore, open_store
 BASE_URL = "http://testserver"
 TOKEN = "r8_first_account_of_the_tests"
 OTHER_TOKEN = "r8_second_account_of_the_tests"
+RATES = {RateClass.PREDICTION_CREATES: 600, RateClass.PREDICTION_READS: 60_000, RateClass.OTHERS: 3_000}
 NOW = datetime(2024, 8, 22, 12, 26, 51, 79000, tzinfo=UTC)
 
 SCHEMA: dict[str, Any] = {
@@ -107,10 +112,13 @@ class ScriptedFetcher:
 class ScriptedPredictions:
     """Stands for the prediction service: remembers what it was asked and answers with what a test prepared."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: SqlStore, clock: FakeClock) -> None:
+        self.keys = keys
+        self.clock = clock
         self.requests: list[CreatePrediction] = []
         self.filters: list[PredictionFilter] = []
         self.known: dict[str, Prediction] = {}
+        self.standings: dict[str, Standing] = {}
         self.batches: list[Sequence[Event]] = []
         self.read_after: list[int] = []
         self.next_cursor: str | None = None
@@ -128,13 +136,23 @@ class ScriptedPredictions:
             raise self.failure
         validate_input(request.version, request.input)
         self.requests.append(request)
-        return self.add(build_prediction(request.account, request.version, input=request.input, webhook=request.webhook))
+        prediction = self.add(build_prediction(request.account, request.version, input=request.input, webhook=request.webhook))
+        if request.turn is not None:
+            await self.keys.create_idempotency_key(request.turn.build_key(self.clock, prediction_id=prediction.id))
+            request.turn.recorded()
+        return prediction
+
+    async def repeat_create(self, account: Account, prediction_id: str, *, wait_seconds: float | None) -> Prediction:
+        return as_created(await self.get(account, prediction_id))
 
     async def get(self, account: Account, prediction_id: str) -> Prediction:
         found = self.known.get(prediction_id)
         if found is None or found.account_id != account.id:
             raise NotFound
         return found
+
+    async def standing(self, prediction: Prediction) -> Standing | None:
+        return self.standings.get(prediction.id)
 
     async def list(self, filters: PredictionFilter, cursor: str | None) -> Page[Prediction]:
         if cursor == "nonsense":
@@ -279,7 +297,7 @@ async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> Asy
     store = open_store(shutil.copy(empty_database, tmp_path / "store.db"), clock=clock)
     accounts = AccountService(store, clock, randomness)
     models = ModelService(store, clock, randomness)
-    fetcher, predictions, publishing = ScriptedFetcher(), ScriptedPredictions(), ScriptedPublishing()
+    fetcher, predictions, publishing = ScriptedFetcher(), ScriptedPredictions(store, clock), ScriptedPublishing()
     versions = VersionService(store, models, clock)
     packages = DiscardedPackages()
     services = ApiServices(
@@ -289,6 +307,8 @@ async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> Asy
         versions=versions,
         files=FileService(store, blobs, clock, randomness, size_bytes_max=1_000_000, expiry_seconds=86_400),
         publishing=publishing,  # type: ignore[arg-type]
+        creates=IdempotentCreates(store, clock, keep_seconds=86_400),
+        limiter=RateLimiter(RATES, lambda: (clock.now() - NOW).total_seconds()),
         fetcher=fetcher,
         clock=clock,
         catalogue=build_catalogue(

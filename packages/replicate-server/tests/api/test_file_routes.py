@@ -236,3 +236,32 @@ async def test_a_wrong_delivery_url_finds_nothing(call: Call, world: Any) -> Non
 async def test_an_output_is_no_upload(call: Call, world: Any) -> None:
     await deliver(world, "out.png", "image/png")
     assert (await call("GET", f"/v1/files/{'f' * 48}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("a%22b.txt", 'a"b.txt'), ("50%25 off.txt", "50%25 off.txt"), ("a%0D%0AX-Evil: 1.txt", "a__X-Evil: 1.txt")]
+)
+async def test_an_escaped_file_name_is_read_back_safely(call: Call, sent: str, kept: str) -> None:
+    body = f'--x\r\nContent-Disposition: form-data; name="content"; filename="{sent}"\r\n\r\nhello\r\n--x--\r\n'
+    answer = await call("POST", "/v1/files", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
+    assert answer.json()["name"] == kept
+
+
+async def test_a_boundary_beyond_the_limit_is_a_bad_request(call: Call) -> None:
+    headers = {"Content-Type": f"multipart/form-data; boundary={'x' * 5_000}"}
+    assert (await call("POST", "/v1/files", content=b"--x", headers=headers)).status_code == 400
+
+
+async def test_metadata_nested_without_end_is_invalid_and_keeps_no_bytes(
+    call: Call, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[str] = []
+
+    async def delete(key: str) -> None:
+        deleted.append(key)
+
+    monkeypatch.setattr(world.blobs, "delete", delete)
+    metadata = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
+    answer = await upload(call, data={"metadata": metadata})
+    assert (answer.status_code, answer.json()["invalid_fields"][0]["field"]) == (422, "metadata")
+    assert len(deleted) == 1

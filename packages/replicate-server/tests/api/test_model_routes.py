@@ -58,6 +58,13 @@ async def test_every_bad_field_is_reported(call: Call) -> None:
     assert pointers == {"/hardware", "/extra", "/name", "/visibility", "/github_url"}
 
 
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://example.com/\nX", "https://example.com/<script>", "https://"])
+async def test_a_link_that_is_no_web_address_is_refused(call: Call, url: str) -> None:
+    fields = {"owner": "alice", "name": "linked", "visibility": "public", "hardware": "cpu", "github_url": url}
+    answer = await call("POST", "/v1/models", json=fields)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "/github_url")
+
+
 async def test_a_taken_name_conflicts_in_the_documented_words(call: Call) -> None:
     answer = await call("POST", "/v1/models", json={**FIELDS, "name": "echo"})
     assert answer.status_code == 409

@@ -47,6 +47,7 @@ async def test_a_create_answers_the_minimal_object_that_suits_every_client(call:
             "cancel": "http://testserver/v1/predictions/hdwst0bb05rgp0cf0p29mzk2am/cancel",
             "web": "http://testserver/p/hdwst0bb05rgp0cf0p29mzk2am",
         },
+        "platform": {"phases": [{"name": "queued", "started_at": "2024-08-22T12:26:51.079000Z"}]},
     }
 
 
@@ -256,7 +257,16 @@ async def test_web_predictions_are_those_of_the_last_two_weeks(call: Call, world
     assert filters.created_after == world.clock.now() - timedelta(days=14)
 
 
-@pytest.mark.parametrize("query", ["source=api", "created_after=yesterday", "created_before="])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "source=api",
+        "created_after=yesterday",
+        "created_before=",
+        "created_after=0001-01-01T00:00:00%2B23:59",
+        "created_before=9999-12-31T23:59:59-23:59",
+    ],
+)
 async def test_a_bad_filter_is_a_bad_request(call: Call, query: str) -> None:
     assert (await call("GET", f"/v1/predictions?{query}")).status_code == 400
 
@@ -273,3 +283,19 @@ async def test_a_finished_prediction_has_its_extras(call: Call, world: Any) -> N
     world.predictions.add(replace(made, is_file_stream=True))
     shown = (await call("GET", f"/v1/predictions/{made.id}")).json()
     assert shown["urls"]["stream"] == "http://testserver/v1/files/" + "t" * 43
+
+
+async def test_every_list_filter_is_applied_and_kept_in_the_links(call: Call, world: Any) -> None:
+    world.predictions.next_cursor = "c"
+    query = "status=failed&model=alice%2Fecho&version=" + "a" * 64 + "&deployment=alice%2Ffast"
+    page = (await call("GET", f"/v1/predictions?{query}")).json()
+    (filters,) = world.predictions.filters
+    assert (filters.status, filters.model) == (Status.FAILED, "alice/echo")
+    assert (filters.version_id, filters.deployment) == ("a" * 64, "alice/fast")
+    assert page["next"] == f"http://testserver/v1/predictions?{query}&cursor=c"
+
+
+async def test_an_unknown_status_is_refused_with_the_known_ones(call: Call) -> None:
+    answer = await call("GET", "/v1/predictions?status=done")
+    assert answer.status_code == 400
+    assert "starting, processing, succeeded" in answer.json()["detail"]

@@ -11,6 +11,7 @@ import yaml
 from replicate_server.api.problems import encode_problem
 from replicate_server.domain import errors
 from replicate_server.domain.errors import FieldError, OperatingError
+from replicate_server.domain.rate_limits import Taking
 
 REGISTRY: dict[str, dict[str, Any]] = yaml.safe_load(
     (Path(__file__).parents[4] / "contract" / "errors.yaml").read_text(encoding="utf-8")
@@ -26,6 +27,8 @@ SPECIAL: dict[str, tuple[Any, ...]] = {
     "versions_hidden": (),
     "invalid_input": (FIELD_ERRORS,),
     "validation_failed": (FIELD_ERRORS,),
+    "rate_limited": (Taking(60.0, 0, 60, 1),),
+    "idempotency_key_reused": (),
 }
 
 

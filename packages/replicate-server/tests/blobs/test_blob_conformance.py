@@ -119,6 +119,25 @@ async def test_a_deleted_blob_is_gone_and_deleting_twice_is_fine(blobs: BlobStor
 
 
 @pytest.mark.anyio
+async def test_a_listing_has_what_lies_below_a_folder_and_nothing_unfinished(blobs: BlobStore) -> None:
+    for key in ("files/a", "files/b/c", "filesystem", "outputs/d"):
+        await blobs.write(key, pieces(b"x"), size_bytes_max=1)
+    listed = [blob async for blob in blobs.list("files")]
+    assert {blob.key for blob in listed} == {"files/a", "files/b/c"}
+    assert all(blob.modified_at.tzinfo is not None for blob in listed)
+    assert [blob async for blob in blobs.list("nothing")] == []
+
+
+@pytest.mark.anyio
+async def test_the_name_of_a_blob_is_on_disk_before_its_write_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: flushed.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    await open_blobs(tmp_path).write("outputs/p/a", pieces(b"x"), size_bytes_max=1)
+    assert flushed[0].startswith(f"{tmp_path}/staging/")
+    assert flushed[1:] == [f"{tmp_path}/outputs/p", f"{tmp_path}/outputs", str(tmp_path)]
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "../a", "a/../b", ".hidden", "A", "a b", "a\x00", "x" * 513, "ä", "a\n"])
 async def test_a_key_outside_the_grammar_is_refused(blobs: BlobStore, key: str) -> None:
     with pytest.raises(InvalidKey):

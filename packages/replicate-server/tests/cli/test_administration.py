@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from replicate_server.administration import ensure_first_token
+from replicate_server.administration import ensure_first_token, with_accounts
 from replicate_server.cli import main
+from replicate_server.services.accounts import AccountService
 
 TOKEN = "r8_" + "t" * 37
 
@@ -79,3 +82,27 @@ def test_a_token_may_be_limited_and_shows_its_limits(runner: CliRunner, data_dir
     assert "read,run  until 2" in line
     wrong = runner.invoke(main, ["token", "create", "--scopes", "fly", *at])
     assert (wrong.exit_code, "unknown: fly" in wrong.stderr) == (2, True)
+
+
+def test_a_webhook_secret_is_rotated_and_printed(runner: CliRunner, data_dir: Path) -> None:
+    rotated = [runner.invoke(main, ["webhook-secret", "rotate", "--data-dir", str(data_dir)]).stdout for _ in range(2)]
+    keys = with_accounts(data_dir, _signing_keys)
+    assert rotated == [f"{keys[1]}\n", f"{keys[0]}\n"]
+
+
+async def _signing_keys(accounts: AccountService) -> list[str]:
+    return await accounts.signing_keys((await accounts.account_by_username("local")).id)
+
+
+def test_the_database_of_a_newer_release_is_one_clear_line(runner: CliRunner, data_dir: Path) -> None:
+    with closing(sqlite3.connect(data_dir / "replicate.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    result = runner.invoke(main, ["account", "list", "--data-dir", str(data_dir)])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert "install the release that wrote it" in result.stderr
+
+
+def test_doctor_ends_with_a_verdict(runner: CliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REPLICATE_SERVER_PORT", "0")
+    result = runner.invoke(main, ["doctor", "--data-dir", str(tmp_path)])
+    assert result.stdout.splitlines()[-1].startswith("The server can run here")

@@ -24,6 +24,13 @@ def test_a_remembered_host_is_the_current_one(tmp_path: Path) -> None:
     }
 
 
+def test_a_server_that_moved_has_one_entry(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    for port in (8000, 9000):
+        remember_host(path, Host(f"http://127.0.0.1:{port}", "r8_a"))
+    assert list(json.loads(path.read_text())) == ["127.0.0.1:9000"]
+
+
 def test_only_the_owner_can_read_it(tmp_path: Path) -> None:
     remember_host(tmp_path / "hosts", Host("http://127.0.0.1:8000", "r8_a"))
     assert (tmp_path / "hosts").stat().st_mode & 0o777 == 0o600

@@ -113,6 +113,20 @@ def test_an_error_line_fails_with_its_detail(runner: CliRunner, connected: Publi
     assert result.stderr.endswith("replicate-server: cog.yaml:2: wrong\n")
 
 
+def test_an_error_does_not_repeat_the_log_that_was_just_shown(runner: CliRunner, connected: PublishServer, folder: Path) -> None:
+    detail = "the model cannot be imported\nbuilding\n"
+    connected.lines[1:] = [{"type": "error", "status": 422, "title": "Package cannot be run", "detail": detail}]
+    result = runner.invoke(main, ["publish", str(folder), "alice/model"])
+    assert result.stderr.endswith("building\nreplicate-server: the model cannot be imported\n")
+
+
+def test_a_wrong_token_is_answered_with_what_to_set(runner: CliRunner, connected: PublishServer, folder: Path) -> None:
+    connected.status = 401
+    connected.lines[:] = [{"detail": "You did not pass a valid authentication token"}]
+    result = runner.invoke(main, ["publish", str(folder), "alice/model"])
+    assert "set REPLICATE_API_TOKEN" in result.stderr
+
+
 def test_a_refusal_fails_with_its_detail(runner: CliRunner, connected: PublishServer, folder: Path) -> None:
     connected.status = 403
     connected.lines[:] = [{"detail": "You can only publish models owned by bob."}]

@@ -30,6 +30,12 @@ class SmallPlatform:
     async def start(self) -> None:
         self.life.append("start")
 
+    def close_admission(self) -> None:
+        self.life.append("refuse")
+
+    async def drain(self, grace_seconds: float) -> None:
+        self.life.append("drain")
+
     async def close(self) -> None:
         self.life.append("close")
 
@@ -63,7 +69,7 @@ def test_a_server_announces_its_real_port_answers_and_stops_on_a_signal(
     assert run_server(settings, fetch_and_signal, build=build) == 0
     [platform] = built
     assert platform.settings.port > 0
-    assert platform.life == ["start", "close"]
+    assert platform.life == ["start", "refuse", "drain", "close"]
     assert capsys.readouterr().out == f"Listening on http://127.0.0.1:{platform.settings.port}\n"
 
 
@@ -87,7 +93,32 @@ def test_a_failing_companion_closes_the_platform(settings: Settings) -> None:
 
     with pytest.raises(ValueError, match="a bug"):
         run_server(settings, fail, build=build)
-    assert platforms[0].life == ["start", "close"]
+    assert platforms[0].life == ["start", "drain", "close"]
+
+
+def test_requests_are_answered_while_running_work_ends(settings: Settings) -> None:
+    class Busy(SmallPlatform):
+        async def drain(self, grace_seconds: float) -> None:
+            async with httpx.AsyncClient(trust_env=False) as client:
+                self.life.append((await client.get(self.settings.base_url)).text)
+
+    platforms: list[Busy] = []
+
+    def build(given: Settings) -> Busy:
+        platforms.append(Busy(given))
+        return platforms[-1]
+
+    assert run_server(settings, fetch_and_signal, build=build) == 0
+    assert platforms[0].life == ["start", "refuse", platforms[0].settings.base_url, "close"]
+
+
+def test_a_second_signal_ends_the_grace(settings: Settings) -> None:
+    class Endless(SmallPlatform):
+        async def drain(self, grace_seconds: float) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+
+    assert run_server(settings, fetch_and_signal, build=Endless) == 0
 
 
 def test_a_first_start_shows_its_token_once(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,6 +154,12 @@ def test_a_taken_port_is_one_clear_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(ServingRefused, match=f"^Port {port} is taken; .*--port.*$"):
             open_socket("127.0.0.1", port)
+
+
+def test_a_data_folder_that_cannot_be_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ServingRefused, match=r"cannot be the data folder: .*--data-dir"):
+        run_server(build_settings(port=0, data_dir=tmp_path / "file"), build=SmallPlatform)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::"])

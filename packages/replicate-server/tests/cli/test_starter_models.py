@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from replicate_server.publish_client import Destination
-from replicate_server.quickstart import _attach_files, _describe_output
 from replicate_server.starter_models import CondensedProgress, PublishedMemory, find_models, find_unpublished, publish_models
 
 
@@ -68,28 +67,6 @@ async def test_a_model_that_cannot_be_published_is_named_with_the_reason(models_
 def test_build_output_is_condensed_to_short_whole_lines() -> None:
     lines: list[str] = []
     progress = CondensedProgress("speak", lines.append)
-    progress.write("Resolved 3 pack")
-    progress.write("ages\n + numpy==2.0.0\n\n" + "x" * 500 + "\nrest")
-    assert lines == ["  speak: Resolved 3 packages", "  speak: " + "x" * 110]
-
-
-def test_files_of_an_example_become_data_uris(models_dir: Path) -> None:
-    model = find_models(models_dir)[0]
-    attached = _attach_files(model.folder, model.example)
-    assert attached["photo"].startswith("data:")
-    assert (attached["text"], attached["at"]) == ("hi", "@nobody")
-
-
-@pytest.mark.parametrize(
-    ("output", "text"),
-    [
-        (["Once", " upon"], "Once upon"),
-        ("http://x/y.wav", "http://x/y.wav"),
-        ({"a": 1}, '{"a": 1}'),
-        ([[0.5]], "[[0.5]]"),
-        (None, "null"),
-        ("x" * 700, "x" * 600 + " …"),
-    ],
-)
-def test_an_output_is_shown_as_a_person_wants_it(output: object, text: str) -> None:
-    assert _describe_output(output) == text
+    progress.write("Resolved 3 packages in 5ms\nDownloading num")
+    progress.write("py (16.1MiB)\n + numpy==2.0.0\n\n" + "x" * 500 + "\nrest")
+    assert lines == ["  speak: Downloading numpy (16.1MiB)", "  speak: " + "x" * 110]

@@ -18,9 +18,10 @@ from replicate_server.domain.records import Package, Version
 from replicate_server.engine import local
 from replicate_server.engine.cgroups import ControlGroups, find_control_groups
 from replicate_server.engine.config import LocalEngineConfig, SandboxChoice
+from replicate_server.engine.fake import ANY_VERSION, FakeEngine, FakeModel
 from replicate_server.engine.local import LocalEngine
 from replicate_server.engine.sandbox import find_bubblewrap
-from replicate_server.ports.engine import Instance, InstanceSpec, Resources, Work
+from replicate_server.ports.engine import Engine, Instance, InstanceSpec, Resources, Work
 
 WAIT_SECONDS = 30.0
 MODEL = Path(__file__).parent / "model"
@@ -93,7 +94,9 @@ class Bench:
         """A prediction of the test model."""
         return Work(PredictionId(prediction_id), {"action": action, "text": text})
 
-    def __init__(self, engine: LocalEngine, data_dir: Path, source_dir: Path) -> None:
+    engine: Engine
+
+    def __init__(self, engine: Engine, data_dir: Path, source_dir: Path) -> None:
         self.engine = engine
         self.data_dir = data_dir
         self.source_dir = source_dir
@@ -119,11 +122,42 @@ class Bench:
         await self.recorder.wait("ready")
         return instance
 
+    async def until_running(self, instance: Instance) -> None:
+        """Wait until a prediction that says so runs."""
+        await self.recorder.wait("logged")
+
     async def run(self, instance: Instance, action: str, text: str = "") -> Any:
         """Run one action to its end."""
         count = len(self.recorder.values("done")) + 1
         instance.predict(self.build_work(action, text, prediction_id=f"p{count}"))
         return await self.recorder.wait("done", count)
+
+
+class FakeBench(Bench):
+    """The fake engine, scripted to do what the test model does."""
+
+    engine: FakeEngine
+
+    async def start(self, runner: str = "Predictor", **limits: Any) -> Instance:
+        """Start an instance that behaves as the model of that name."""
+        self.engine.models[ANY_VERSION] = FAKE_MODELS[runner]()
+        return await super().start(runner, **limits)
+
+    def build_work(self, action: str, text: str = "", *, prediction_id: str = "p1") -> Work:
+        """A prediction; one that waits is ended by whoever cancels it."""
+        self.engine.models[ANY_VERSION].is_held = action == "wait_politely"
+        return super().build_work(action, text, prediction_id=prediction_id)
+
+    async def until_running(self, instance: Instance) -> None:
+        """Its code runs once the engine was told to."""
+
+
+FAKE_MODELS: dict[str, Callable[[], FakeModel]] = {
+    "Predictor": lambda: FakeModel(setup_log="setting up\n", logs=("echoing\n",), answer=lambda values: values["text"]),
+    "Streaming": lambda: FakeModel(yields=("part 0", "part 1", "part 2")),
+    "FailingSetup": lambda: FakeModel(setup_log="about to fail\n", setup_error="RuntimeError: no weights here"),
+    "EndlessSetup": lambda: FakeModel(is_setup_held=True),
+}
 
 
 @pytest.fixture
@@ -156,14 +190,34 @@ def needs_memory_groups() -> None:
         pytest.skip("control groups are not writable on this machine")
 
 
-@pytest.fixture(params=[pytest.param("bubblewrap", marks=pytest.mark.needs_bubblewrap), "process"])
+SANDBOXES = [pytest.param("bubblewrap", marks=pytest.mark.needs_bubblewrap), "process"]
+
+
+@pytest.fixture(params=SANDBOXES)
 def config(request: pytest.FixtureRequest, shared_dir: Path, bubblewrap_works: bool) -> LocalEngineConfig:
     """One configuration for each sandbox."""
-    if request.param == "bubblewrap" and not bubblewrap_works:
+    return build_config(request.param, shared_dir, bubblewrap_works=bubblewrap_works)
+
+
+def build_config(sandbox: str, shared_dir: Path, *, bubblewrap_works: bool) -> LocalEngineConfig:
+    """The configuration for a sandbox; skips where it does not work."""
+    if sandbox == "bubblewrap" and not bubblewrap_works:
         pytest.skip("bubblewrap does not work on this machine")
     return LocalEngineConfig(
-        data_dir=shared_dir / "data", sandbox=SandboxChoice(request.param), cancel_grace_seconds=1.0, stop_grace_seconds=5.0
+        data_dir=shared_dir / "data", sandbox=SandboxChoice(sandbox), cancel_grace_seconds=1.0, stop_grace_seconds=5.0
     )
+
+
+@pytest.fixture(params=[*SANDBOXES, "fake"])
+async def any_bench(request: pytest.FixtureRequest, shared_dir: Path, bubblewrap_works: bool) -> AsyncIterator[Bench]:
+    """Every engine there is."""
+    if request.param == "fake":
+        engine = FakeEngine(schema={"components": {"schemas": {"Input": {"properties": {"action": {}, "text": {}, "file": {}}}}}})
+        yield FakeBench(engine, shared_dir / "data", shared_dir / "model")
+        await engine.close()
+        return
+    async for made in open_bench(build_config(request.param, shared_dir, bubblewrap_works=bubblewrap_works), shared_dir):
+        yield made
 
 
 @pytest.fixture
@@ -184,6 +238,14 @@ async def short_lease_bench(config: LocalEngineConfig, shared_dir: Path) -> Asyn
 async def offline_bench(config: LocalEngineConfig, shared_dir: Path) -> AsyncIterator[Bench]:
     """An engine that forbids the network."""
     async for made in open_bench(replace(config, allows_network=False), shared_dir):
+        yield made
+
+
+@pytest.fixture
+async def passing_bench(config: LocalEngineConfig, shared_dir: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """An engine whose operator lets models have one of the server's variables."""
+    monkeypatch.setenv("PASSED_VARIABLE", "on")
+    async for made in open_bench(replace(config, passed_variables=("PASSED_VARIABLE",)), shared_dir):
         yield made
 
 

@@ -1,14 +1,13 @@
-"""The conformance suite of the engine port: what every engine does with a model, run on each sandbox of the local one."""
+"""What the local engine does with real processes, run on each sandbox; `test_every_engine` has what every engine does."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cog.worker.protocol import Done, Output
+from cog.worker.protocol import Done
 from replicate_server.domain.ids import PredictionId
 from replicate_server.ports.engine import PackageBroken, Work
 
@@ -18,28 +17,6 @@ pytestmark = pytest.mark.anyio
 
 def read_text(path: str | Path) -> str:
     return Path(path).read_text()
-
-
-async def test_a_started_instance_becomes_ready_and_predicts(bench: Bench) -> None:
-    instance = await bench.start_ready()
-    done = await bench.run(instance, "echo", "hello")
-    assert (done.status, done.output) == ("succeeded", "hello")
-
-
-async def test_setup_text_reaches_the_observer_as_setup_logs_and_prediction_text_as_logs(bench: Bench) -> None:
-    instance = await bench.start_ready()
-    await bench.run(instance, "echo")
-    assert "setting up" in "".join(bench.recorder.values("setup_logged"))
-    assert "echoing" in "".join(message.text for message in bench.recorder.values("logged"))
-
-
-async def test_yielded_values_arrive_in_order_before_the_end(bench: Bench) -> None:
-    instance = await bench.start_ready("Streaming")
-    instance.predict(Work(PredictionId("p1"), {"count": 3}))
-    await bench.recorder.wait("done")
-    outputs: list[Output] = bench.recorder.values("output")
-    assert [(message.index, message.value) for message in outputs] == [(0, "part 0"), (1, "part 1"), (2, "part 2")]
-    assert [name for name, _ in bench.recorder.calls if name in {"output", "done"}][-1] == "done"
 
 
 async def test_input_files_come_in_and_output_files_come_out(bench: Bench, tmp_path: Path) -> None:
@@ -70,15 +47,6 @@ async def test_an_input_file_that_is_missing_fails_the_prediction_only(bench: Be
     instance.predict(Work(PredictionId("p1"), {"action": "echo", "file": None}, files={"/file": "/nonexistent/file"}))
     assert (await bench.recorder.wait("done")).status == "failed"
     assert (await bench.run(instance, "echo", "still here")).output == "still here"
-
-
-async def test_canceling_running_code_ends_the_prediction_and_keeps_the_instance(bench: Bench) -> None:
-    instance = await bench.start_ready()
-    instance.predict(bench.build_work("wait_politely"))
-    await bench.recorder.wait("logged")
-    instance.cancel(PredictionId("p1"))
-    assert (await bench.recorder.wait("done")).status == "canceled"
-    assert (await bench.run(instance, "echo", "alive")).output == "alive"
 
 
 async def test_code_that_ignores_cancel_is_killed_after_the_grace(bench: Bench) -> None:
@@ -112,14 +80,6 @@ async def test_running_out_of_memory_is_told_with_the_limit(bench: Bench, needs_
     assert await bench.recorder.wait("exited") == "killed by SIGKILL (out of memory, limit 128 MiB)"
 
 
-async def test_a_setup_that_raises_fails_with_its_error_and_log(bench: Bench) -> None:
-    await bench.start("FailingSetup")
-    assert await bench.recorder.wait("setup_failed") == "RuntimeError: no weights here"
-    await bench.recorder.wait("exited")
-    assert "about to fail" in "".join(bench.recorder.values("setup_logged"))
-    assert not bench.recorder.values("ready")
-
-
 async def test_a_setup_that_takes_too_long_is_ended(bench: Bench) -> None:
     await bench.start("EndlessSetup", setup_timeout_seconds=1.0)
     assert await bench.recorder.wait("setup_failed") == "setup took longer than 1 s"
@@ -146,23 +106,6 @@ async def test_stopping_an_idle_instance_lets_it_exit_by_itself(bench: Bench) ->
     assert bench.recorder.values("exited") == ["exited with code 0"]
 
 
-async def test_stopping_a_starting_instance_still_ends_with_exited(bench: Bench) -> None:
-    instance = await bench.start("EndlessSetup")
-    await instance.stop()
-    assert len(bench.recorder.values("exited")) == 1
-
-
-async def test_stopping_twice_is_the_same_as_once(bench: Bench) -> None:
-    instance = await bench.start_ready()
-    await asyncio.gather(instance.stop(), instance.stop())
-    assert len(bench.recorder.values("exited")) == 1
-
-
-async def test_describing_returns_the_openapi_document(bench: Bench) -> None:
-    document = await bench.engine.describe(bench.build_package(), str(bench.source_dir), log=lambda text: None)
-    assert set(document["components"]["schemas"]["Input"]["properties"]) == {"action", "text", "file"}
-
-
 async def test_describing_a_runner_that_cannot_be_imported_gives_the_authors_traceback(bench: Bench) -> None:
     package = bench.build_package(runner="unimportable.py:Predictor")
     with pytest.raises(PackageBroken) as caught:
@@ -177,6 +120,18 @@ async def test_the_authors_variables_are_set_and_the_servers_packages_are_not_th
     await bench.recorder.wait("ready")
     facts = (await bench.run(instance, "describe_self")).output
     assert (facts["author"], facts["devices"], facts["server_packages"]) == ("yes", "", [])
+
+
+async def test_libraries_find_a_user_a_home_and_a_temporary_folder(bench: Bench) -> None:
+    instance = await bench.start_ready()
+    done = await bench.run(instance, "look_around")
+    assert done.error is None
+    assert len(done.output["names"]) == 2
+
+
+async def test_models_get_those_of_the_servers_variables_that_the_operator_names(passing_bench: Bench) -> None:
+    instance = await passing_bench.start_ready()
+    assert (await passing_bench.run(instance, "look_around")).output["passed"] == "on"
 
 
 async def test_without_the_network_nothing_can_be_reached(offline_bench: Bench) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
-from dataclasses import dataclass, field
+import zipfile
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from replicate_server.engine.environments import Environment, Environments
+from replicate_server.engine.environments import Environment, Environments, find_entries
 from replicate_server.engine.interpreters import Interpreters
 from replicate_server.engine.uv import Uv, UvFailed, cache_dir, find_uv
 from replicate_server.ports.engine import PackageBroken
@@ -26,7 +28,9 @@ class ScriptedUv(Uv):
     fails_on: tuple[str, ...] = ()
     commands: list[tuple[str, ...]] = field(default_factory=list)
 
-    async def run(self, arguments: Any, *, log: Any, timeout_seconds: float, cwd: Any = None, stdin: Any = None) -> str:
+    async def run(
+        self, arguments: Any, *, log: Any, timeout_seconds: float, cwd: Any = None, stdin: Any = None, confine: Any = None
+    ) -> str:
         """Take a turn of the loop, as a process would."""
         await asyncio.sleep(0)
         self.commands.append(tuple(arguments))
@@ -50,7 +54,12 @@ def environments(uv: ScriptedUv, tmp_path: Path) -> Environments:
 
 def open_environments(uv: Uv, folder: Path) -> Environments:
     return Environments(
-        folder=folder / "environments", uv=uv, interpreters=Interpreters({}), timeout_seconds=60, builds_from_source=False
+        folder=folder / "environments",
+        uv=uv,
+        interpreters=Interpreters({}),
+        timeout_seconds=60,
+        builds_from_source=False,
+        source_builds=None,
     )
 
 
@@ -66,6 +75,36 @@ async def test_a_real_environment_with_nothing_in_it_runs(tmp_path: Path) -> Non
     )
     answer, _ = await process.communicate()
     assert answer.decode().strip() == str(environment.path)
+
+
+async def test_a_wheels_startup_code_does_not_run_while_the_environment_is_built(tmp_path: Path) -> None:
+    digest = write_wheel(tmp_path / "index", f"import os; open({str(tmp_path / 'ran')!r}, 'w')")
+    environ = {**os.environ, "UV_FIND_LINKS": str(tmp_path / "index"), "UV_NO_INDEX": "1"}
+    real = Uv(find_uv(environ), environ, tmp_path / "cache")
+    lock = f"early==1.0 --hash=sha256:{digest}\n"
+    environment = await open_environments(real, tmp_path).ensure(python_version="3.11", lock=lock, log=ignore)
+    assert find_files(environment.path, "early.pth")
+    assert find_files(environment.path, "early_module.cpython-311.pyc")
+    assert not find_files(tmp_path, "ran")
+
+
+def write_wheel(folder: Path, startup_code: str) -> str:
+    """A wheel with a module and a ``.pth`` file; returns its digest."""
+    folder.mkdir()
+    path = folder / "early-1.0-py3-none-any.whl"
+    info = "early-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr("early.pth", startup_code + "\n")
+        wheel.writestr("early_module.py", "x = 1\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: early\nVersion: 1.0\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def find_files(folder: Path, name: str) -> list[str]:
+    """Where files of a name lie below a folder."""
+    return [path for path, _, names in os.walk(folder) if name in names]
 
 
 async def test_calls_for_one_lock_share_one_build_and_all_read_its_text(environments: Environments, uv: ScriptedUv) -> None:
@@ -90,6 +129,16 @@ async def test_a_whole_environment_is_found_again_by_the_next_server(uv: Scripte
     assert [command[0] for command in uv.commands] == ["venv", "pip"]
 
 
+async def test_using_an_environment_renews_the_time_by_which_old_ones_are_removed(environments: Environments) -> None:
+    environment = await environments.ensure(python_version="3.11", lock="", log=ignore)
+    [entry] = find_entries(environments.folder)
+    marker = entry.proof
+    os.utime(marker, (1, 1))
+    await environments.ensure(python_version="3.11", lock="", log=ignore)
+    assert marker.stat().st_mtime > 1
+    assert marker.parent == environment.path
+
+
 async def test_what_a_crash_left_is_built_again(environments: Environments, uv: ScriptedUv, tmp_path: Path) -> None:
     failing = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("sync",))
     with pytest.raises(PackageBroken):
@@ -104,14 +153,29 @@ async def test_what_a_crash_left_is_built_again(environments: Environments, uv: 
 async def test_packages_come_from_the_cache_when_it_has_them_and_from_the_index_otherwise(tmp_path: Path) -> None:
     uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("--offline",))
     await open_environments(uv, tmp_path).ensure(python_version="3.11", lock=LOCK, log=ignore)
-    assert ["--offline" in command for command in uv.commands] == [False, True, False]
+    assert [command[0] for command in uv.commands] == ["venv", "pip", "venv", "pip"]
+    assert ["--offline" in command for command in uv.commands if command[0] == "pip"] == [True, False]
 
 
 async def test_requirements_that_cannot_be_resolved_are_told_in_the_resolvers_words(tmp_path: Path) -> None:
     uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("compile",))
     with pytest.raises(PackageBroken) as caught:
         await open_environments(uv, tmp_path).lock("numpy", python_version="3.11", log=ignore)
-    assert caught.value.log == "no such package: numpy"
+    assert caught.value.log.startswith("no such package: numpy\n")
+
+
+async def test_where_build_code_cannot_be_isolated_the_error_names_the_setting_that_allows_it(tmp_path: Path) -> None:
+    uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("--no-build",))
+    with pytest.raises(PackageBroken) as caught:
+        await open_environments(uv, tmp_path).ensure(python_version="3.11", lock=LOCK, log=ignore)
+    assert "REPLICATE_SERVER_BUILDS_FROM_SOURCE=true" in caught.value.log
+
+
+async def test_with_the_setting_build_code_runs_when_wheels_do_not_suffice(tmp_path: Path) -> None:
+    uv = ScriptedUv("uv", {}, tmp_path / "cache", fails_on=("--no-build",))
+    environments = replace(open_environments(uv, tmp_path), builds_from_source=True)
+    await environments.ensure(python_version="3.11", lock=LOCK, log=ignore)
+    assert "--no-build" not in uv.commands[-1]
 
 
 @pytest.mark.parametrize(("text", "locked"), [(LOCK, LOCK), ("", ""), ("cog>=0.9\n", ""), ("numpy\ncog\n", "resolved")])

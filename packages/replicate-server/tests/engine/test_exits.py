@@ -33,6 +33,9 @@ def test_an_end_is_told_by_its_signal_or_exit_code(facts: dict[str, Any], words:
     assert describe_exit(Exit(**given)) == words
 
 
-@pytest.mark.parametrize(("size", "text"), [(2 * GIBIBYTE, "2 GiB"), (GIBIBYTE * 3 // 2, "1.5 GiB"), (64 * 1024**2, "64 MiB")])
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(2 * GIBIBYTE, "2 GiB"), (GIBIBYTE * 3 // 2, "1.5 GiB"), (64 * 1024**2, "64 MiB"), (512, "0.5 KiB")],
+)
 def test_sizes_are_written_for_people(size: int, text: str) -> None:
     assert format_bytes(size) == text

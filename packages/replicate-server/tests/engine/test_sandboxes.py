@@ -32,6 +32,16 @@ async def test_model_code_cannot_write_outside_its_folders(bench: Bench, place: 
     assert (await bench.run(instance, "write_file", path)).status == "failed"
 
 
+async def test_what_a_model_writes_beside_its_code_stays_in_its_instance(bench: Bench) -> None:
+    instance = await bench.start_ready()
+    before = (bench.source_dir / "predict.py").read_bytes()
+    assert (await bench.run(instance, "write_beside_code")).output == "downloaded"
+    other = await bench.start()
+    await bench.recorder.wait("ready", 2)
+    assert "checkpoints" not in (await bench.run(other, "list_folder")).output
+    assert (bench.source_dir / "predict.py").read_bytes() == before
+
+
 async def test_model_code_cannot_read_another_instances_folder(bench: Bench) -> None:
     first = await bench.start_ready()
     folder = next(bench.data_dir.glob(f"scratch/*-{first.id}"))

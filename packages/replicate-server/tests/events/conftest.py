@@ -22,7 +22,9 @@ class ShelfStore:
     events: list[Event] = field(default_factory=list)
     reads: int = 0
 
-    async def events_after(self, prediction_id: PredictionId, sequence: int, *, limit: int) -> list[Event]:
+    async def events_after(
+        self, prediction_id: PredictionId, sequence: int, *, limit: int, size_bytes_max: int | None = None
+    ) -> list[Event]:
         self.reads += 1
         return [event for event in self.events if event.sequence > sequence][:limit]
 

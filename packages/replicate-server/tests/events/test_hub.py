@@ -125,3 +125,29 @@ async def test_five_hundred_stalled_readers_do_not_slow_a_fast_one(shelf: Any) -
         await reader.aclose()
     await fast.aclose()
     assert hub._topics == {}
+
+
+async def test_closing_ends_waits_and_lets_readers_leave_with_what_is_on_disk(shelf: Any) -> None:
+    hub = LocalEventHub(shelf, heartbeat_seconds=30)
+    waiting = asyncio.create_task(hub.wait_finished(P, timeout_seconds=30))
+    reading = asyncio.create_task(sequences(hub))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    shelf.write("a")
+    hub.close()
+    assert await waiting is None
+    assert await reading == [1]
+    assert await hub.wait_finished(P, timeout_seconds=30) is None
+    assert await sequences(hub) == [1]
+
+
+async def test_a_reader_that_leaves_is_forgotten_while_others_stay(shelf: Any) -> None:
+    hub = LocalEventHub(shelf, heartbeat_seconds=30)
+    staying, leaving = (asyncio.create_task(sequences(hub)) for _ in range(2))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    assert len(hub._topics[P].wakers) == 1
+    hub.committed(P, shelf.write(done=True))
+    assert await staying == [1]

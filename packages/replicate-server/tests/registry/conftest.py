@@ -8,12 +8,13 @@ import io
 import tarfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from replicate_server.ports.blobs import BlobMissing, BlobTooLarge, WrittenBlob
+from replicate_server.ports.blobs import BlobMissing, BlobTooLarge, ListedBlob, WrittenBlob
 
 
 @pytest.fixture
@@ -68,6 +69,10 @@ class MemoryBlobs:
 
     async def size_bytes(self, key: str) -> int | None:
         return len(self.contents[key]) if key in self.contents else None
+
+    async def list(self, folder: str) -> AsyncIterator[ListedBlob]:
+        for key in [key for key in self.contents if key.startswith(f"{folder}/")]:
+            yield ListedBlob(key, datetime(2024, 1, 1, tzinfo=UTC))
 
     async def delete(self, key: str) -> None:
         self.contents.pop(key, None)

@@ -18,6 +18,7 @@ from replicate_server.ports.engine import PackageBroken
 from replicate_server.registry.manifest import blob_key, digest_hex
 from replicate_server.registry.unpacking import UnpackLimits
 from replicate_server.services.models import ModelService
+from replicate_server.services.package_reading import CONFIG_BYTES_MAX
 from replicate_server.services.publishing import Platform, PublishLog, PublishService
 from replicate_server.store import open_store
 
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.anyio
 
 CLOCK = SystemClock()
 SCHEMA = {"openapi": "3.0.2", "info": {"title": "Cog"}}
+NEEDS_FILE = b"build: {python_requirements: r.txt}\nrun: predict.py:P\n"
 MODEL = {"cog.yaml": b"run: predict.py:Predictor\n", "predict.py": b"class Predictor: ...\n"}
 
 
@@ -80,7 +82,7 @@ def service(store: Any, engine: Any, blobs: Any, tmp_path: Path) -> PublishServi
         engine=engine,
         clock=CLOCK,
         work_dir=tmp_path / "work",
-        limits=UnpackLimits(size_bytes_max=100_000),
+        limits=UnpackLimits(size_bytes_max=1_000_000),
         platform=Platform(python_version="3.11", architecture="amd64", cog_version="0.1.0"),
     )
 
@@ -154,6 +156,12 @@ async def test_what_is_not_installed_is_said(publish: Any) -> None:
             {**MODEL, "cog.yaml": b"build: {python_requirements: r.txt}\nrun: predict.py:P\n", "r.txt": b"./wheel.whl\n"},
             "r.txt:1",
         ),
+        *(
+            ({**MODEL, "cog.yaml": NEEDS_FILE, "r.txt": line}, "r.txt:1")
+            for line in (b"a @ /etc/a.whl\n", b"a @ ./a.whl\n", b"a @ FILE:///a.whl\n", b"-f /srv\n", b"--find-links=/srv\n")
+        ),
+        ({**MODEL, "cog.yaml": b"#" * CONFIG_BYTES_MAX + b"\n"}, "cog.yaml is larger than"),
+        ({**MODEL, "cog.yaml": b"run: " + b"[" * 50_000}, "nested too deeply"),
         ({**MODEL, "../evil": b"x"}, "leaves the folder"),
         (b"not an archive", "cannot be unpacked"),
     ],
@@ -188,7 +196,7 @@ async def test_another_accounts_private_model_does_not_exist(publish: Any, store
 
 async def test_an_archive_over_the_limit_is_too_large(publish: Any) -> None:
     with pytest.raises(TooLarge):
-        await publish(b"x" * 100_001)
+        await publish(b"x" * 1_000_001)
 
 
 async def test_a_caller_that_leaves_takes_the_build_with_it(

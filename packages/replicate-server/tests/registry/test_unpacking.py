@@ -77,8 +77,9 @@ def test_a_malicious_archive_is_refused_and_writes_nothing_outside(
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"not gzip", gzip.compress(b"not tar" * 200, mtime=0), gzip.compress(b"x" * 5000, mtime=0)[:-40]],
-    ids=["empty", "no gzip", "no tar", "cut short"],
+    [b"", b"not gzip", gzip.compress(b"not tar" * 200), gzip.compress(b"x" * 5000)[:-40]],
+    # gzip writes the time of day, which as a name would differ between the processes that run the tests.
+    ids=["nothing", "not gzip", "not tar", "cut short"],
 )
 def test_what_is_no_archive_is_refused(content: bytes, target: Path) -> None:
     with pytest.raises(ArchiveRefused):

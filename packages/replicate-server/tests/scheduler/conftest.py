@@ -26,7 +26,7 @@ from replicate_server.domain.records import (
     WebhookMessage,
     WebhookSubscription,
 )
-from replicate_server.engine.fake import FakeEngine, FakeModel
+from replicate_server.engine.fake import ANY_VERSION, FakeEngine, FakeModel
 from replicate_server.events import LocalEventHub
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
@@ -182,6 +182,13 @@ class Heart:
         """Create and wait for the end."""
         return await self.create(version, wait_seconds=30, **fields)
 
+    async def warm_then_hold(self, models: dict[VersionId, FakeModel]) -> None:
+        """Have one warm instance with claims ahead, and hold what it runs from now on."""
+        await self.run()
+        await self.tick()
+        await self.run()
+        models[ANY_VERSION].is_held = True
+
     async def subscribed(self, version: Version | None = None, **fields: Any) -> Prediction:
         webhook = WebhookSubscription("http://here/hook", frozenset({"start", "output", "logs", "completed"}))
         return await self.create(version, webhook=webhook, **fields)
@@ -204,7 +211,10 @@ class Heart:
 
     async def appear(self, prediction: Prediction) -> None:
         """Let what was put off about a running prediction be written now."""
-        await self.scheduler.dispatcher.settle(prediction.id)
+        for run in self.scheduler.dispatcher.runs():
+            if run.recorder.prediction.id == prediction.id:
+                run.recorder.appear()
+                await run.recorder.flush()
 
 
 class World:

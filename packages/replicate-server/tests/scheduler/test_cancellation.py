@@ -45,10 +45,7 @@ async def test_canceling_a_running_prediction_stops_its_code(world: Any) -> None
 async def test_canceling_a_claimed_prediction_that_waits_for_a_slot_never_runs_it(world: Any) -> None:
     models = {ANY_VERSION: FakeModel()}
     async with world.heart(models) as heart:
-        await heart.run()
-        await heart.tick()
-        await heart.run()
-        models[ANY_VERSION].is_held = True
+        await heart.warm_then_hold(models)
         running = await heart.create()
         waiting = await heart.create()
         assert waiting.claim is not None
@@ -106,10 +103,7 @@ async def test_a_deadline_before_the_start_aborts(world: Any) -> None:
 async def test_a_deadline_of_a_claimed_prediction_that_waits_for_a_slot_aborts(world: Any) -> None:
     models = {ANY_VERSION: FakeModel()}
     async with world.heart(models) as heart:
-        await heart.run()
-        await heart.tick()
-        await heart.run()
-        models[ANY_VERSION].is_held = True
+        await heart.warm_then_hold(models)
         await heart.create()
         waiting = await heart.create(cancel_after_seconds=5)
         assert waiting.claim is not None

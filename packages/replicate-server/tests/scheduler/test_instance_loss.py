@@ -61,10 +61,7 @@ async def test_published_output_is_never_taken_back(world: Any) -> None:
 async def test_unstarted_claims_of_a_lost_instance_cost_no_attempt(world: Any) -> None:
     models = {ANY_VERSION: FakeModel()}
     async with world.heart(models) as heart:
-        await heart.run()
-        await heart.tick()
-        await heart.run()
-        models[ANY_VERSION].is_held = True
+        await heart.warm_then_hold(models)
         running = await heart.create()
         waiting = await heart.create()
         (await heart.engine.until_running(running.id)).exit("exit code 1")

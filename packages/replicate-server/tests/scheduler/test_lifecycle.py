@@ -94,10 +94,7 @@ async def test_a_waited_for_fast_prediction_is_stored_once_with_its_outcome(worl
 async def test_a_held_back_prediction_appears_when_it_takes_longer(world: Any) -> None:
     models = {ANY_VERSION: FakeModel()}
     async with world.heart(models) as heart:
-        await heart.run()
-        await heart.tick()
-        await heart.run()
-        models[ANY_VERSION].is_held = True
+        await heart.warm_then_hold(models)
         prediction = await heart.create(wait_seconds=0.1)
         assert prediction.status is Status.STARTING
         assert prediction.output is None
@@ -114,9 +111,11 @@ async def test_a_wait_that_runs_out_presents_the_prediction_as_starting(world: A
         assert (await heart.look(prediction)).status is Status.PROCESSING
 
 
-async def test_a_failing_model_fails_its_prediction_and_keeps_the_traceback(world: Any) -> None:
+async def test_a_failing_model_fails_its_prediction_and_the_traceback_is_in_the_log_once(world: Any) -> None:
     async with world.heart(held()) as heart:
         prediction = await heart.create()
+        instance = await heart.engine.until_running(prediction.id)
+        instance.log(prediction.id, "Traceback …\n")
         await heart.engine.finish(prediction.id, status="failed", error="no such voice", traceback="Traceback …\n")
         ended = await heart.ended(prediction)
         assert (ended.status, ended.error, ended.output) == (Status.FAILED, "no such voice", None)

@@ -164,3 +164,13 @@ async def test_a_webhook_secret_is_made_once_in_standard_base64(accounts: Accoun
     prefix, encoded = secret.key.split("_")
     assert prefix == "whsec"
     assert len(base64.b64decode(encoded, validate=True)) == 32
+
+
+async def test_two_webhook_secrets_are_valid_during_a_rotation(accounts: AccountService, clock: SetClock) -> None:
+    account = await accounts.create_account("alice")
+    old = await accounts.webhook_secret(account.id)
+    new = await accounts.rotate_webhook_secret(account.id, overlap_seconds=60)
+    assert await accounts.webhook_secret(account.id) == new
+    assert await accounts.signing_keys(account.id) == [new.key, old.key]
+    clock.advance(60)
+    assert await accounts.signing_keys(account.id) == [new.key]

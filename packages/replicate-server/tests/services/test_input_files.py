@@ -43,11 +43,6 @@ VERSION = Version(
 )  # fmt: skip
 
 
-class FixedClock:
-    def now(self) -> datetime:
-        return NOW
-
-
 @dataclass
 class FakeFiles:
     """The two reads of the file store."""
@@ -119,7 +114,7 @@ def anyio_backend() -> str:
 @pytest.fixture
 async def bench(anyio_backend: str, tmp_path: Path) -> Bench:
     fetcher, files, blobs = ScriptedFetcher(), FakeFiles(), build_memory_blobs()
-    inputs = InputFiles(files, blobs, fetcher, FixedClock(), base_url=BASE, size_bytes_max=1000)  # type: ignore[arg-type]
+    inputs = InputFiles(files, blobs, fetcher, base_url=BASE, size_bytes_max=1000)  # type: ignore[arg-type]
     return Bench(inputs, fetcher, files, tmp_path / "files", blobs)
 
 
@@ -199,6 +194,11 @@ async def test_what_cannot_be_had_is_named(bench: Bench, uri: str, message: str)
         await bench.localize(image=uri)
     assert str(caught.value) == message
     assert [path for path in bench.folder.rglob("*") if path.is_file()] == []
+
+
+async def test_an_upload_that_expired_while_the_prediction_waited_can_still_be_read(bench: Bench) -> None:
+    await bench.keep("waited", expires_at=NOW + timedelta(seconds=1))
+    assert list(await bench.localize(image=f"{BASE}/v1/files/waited")) == ["/image"]
 
 
 async def test_eight_files_are_fetched_at_once(bench: Bench) -> None:

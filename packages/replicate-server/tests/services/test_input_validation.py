@@ -11,6 +11,7 @@ import pytest
 from replicate_server.domain.errors import InvalidInput
 from replicate_server.domain.ids import ModelId, VersionId
 from replicate_server.domain.records import Package, Version
+from replicate_server.domain.secret_inputs import mask_input, open_input
 from replicate_server.services.validation import validate_input
 
 IDS = itertools.count()
@@ -131,3 +132,22 @@ def test_a_pattern_of_another_dialect_does_not_make_a_version_unusable() -> None
 def test_a_schema_that_refers_to_itself_ends() -> None:
     version = version_with({"next": {"$ref": "#/components/schemas/Input"}})
     assert validate_input(version, {"next": {"next": {}}}) == {"next": {"next": {}}}
+
+
+SECRET = {"type": "string", "format": "password", "writeOnly": True, "x-cog-secret": True}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        (SECRET, "hunter22"),
+        ({**SECRET, "nullable": True}, "hunter22"),
+        ({"anyOf": [SECRET, {"type": "integer"}]}, "hunter22"),
+        ({"type": "array", "items": SECRET}, ["hunter22", "hunter23"]),
+    ],
+)
+def test_a_secret_is_sealed_and_nothing_else_is(schema: dict[str, Any], value: Any) -> None:
+    checked = validate_input(version_with({"key": schema, "text": {"type": "string"}}), {"key": value, "text": "hunter22"})
+    assert "hunter22" not in str(mask_input(checked)["key"])
+    assert open_input(checked) == {"key": value, "text": "hunter22"}
+    assert mask_input(checked)["text"] == "hunter22"

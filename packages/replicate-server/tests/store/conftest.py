@@ -133,6 +133,7 @@ def new_version() -> Callable[..., Version]:
                 environment={"A": "b"},
                 system_packages=("ffmpeg",),
             ),
+            "hardware": model.hardware,
         }
         return Version(**{**values, **changes})
 

@@ -39,10 +39,17 @@ def close(*stores: SqlStore) -> None:
         asyncio.run(store.close())
 
 
-def schema(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
-    """Type, name and text of everything in a database, without spacing."""
+def parts(sql: str) -> frozenset[str]:
+    """The comma-separated parts of a statement, without spacing: an added column comes last in a migrated table."""
+    flat = re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")")
+    head, _, body = flat.removesuffix(")").partition("(")
+    return frozenset([head.strip(), *(part.strip() for part in re.split(r", (?![^()]*\))|,(?![^()]*\)) ?", body))])
+
+
+def schema(connection: sqlite3.Connection) -> set[tuple[str, str, frozenset[str]]]:
+    """Type, name and parts of everything in a database."""
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
-    return {(kind, name, re.sub(r"\s+", " ", sql)) for kind, name, sql in rows if name != "alembic_version"}
+    return {(kind, name, parts(sql)) for kind, name, sql in rows if name != "alembic_version"}
 
 
 def upgrade_to(path: Path, revision: str) -> None:

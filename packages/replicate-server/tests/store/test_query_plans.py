@@ -14,6 +14,7 @@ from replicate_server.store import (
     collections,
     deployments,
     files,
+    idempotency,
     model_changes,
     open_store,
     outbox,
@@ -30,12 +31,27 @@ SMALL = {"accounts"}
 def statements() -> dict[str, Statement]:
     """Every statement of the store by a name for the test's report."""
     named: dict[str, Statement] = {}
-    for module in (prediction_statements, accounts, catalogue, model_changes, collections, deployments, files, outbox):
+    modules = (
+        prediction_statements,
+        accounts,
+        catalogue,
+        model_changes,
+        collections,
+        deployments,
+        files,
+        outbox,
+        idempotency,
+    )
+    for module in modules:
         for name, value in vars(module).items():
             if isinstance(value, Statement):
                 named[name] = value
             if isinstance(value, KeysetList):
                 named |= {f"{name} falling": value.falling, f"{name} rising": value.rising}
+    names = prediction_statements.LIST_FILTERS
+    for filters in ((), *([name] for name in names), ["status", "model"], ["status", "version_id", "deployment"]):
+        listing = prediction_statements.prediction_list(frozenset(filters))
+        named |= {f"predictions {filters} falling": listing.falling, f"predictions {filters} rising": listing.rising}
     for order, listing in catalogue.MODEL_LISTS.items():
         named |= {f"{order} falling": listing.falling, f"{order} rising": listing.rising}
     return named
@@ -73,5 +89,21 @@ def test_pages_are_read_in_index_order_between_two_keys(connection: SqliteConnec
 
 
 def test_the_statements_of_the_hot_path_are_among_those_checked() -> None:
-    hot = ("INSERT_PREDICTION", "CLAIM", "FINISH", "PREDICTION", "TOKEN_BY_DIGEST", "QUEUES", "ALL_PREDICTIONS falling")
+    hot = ("INSERT_PREDICTION", "CLAIM", "FINISH", "PREDICTION", "TOKEN_BY_DIGEST", "QUEUES", "predictions () falling")
     assert set(hot) <= set(chain(STATEMENTS))
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("status", "ix_predictions_status"),
+        ("model", "ix_predictions_model"),
+        ("version_id", "ix_predictions_version"),
+        ("deployment", "ix_predictions_deployment"),
+        ("source", "ix_predictions_source"),
+    ],
+)
+def test_each_list_filter_has_its_index(connection: SqliteConnection, name: str, index: str) -> None:
+    listing = prediction_statements.prediction_list(frozenset([name]))
+    for statement in (listing.falling, listing.rising):
+        assert [index in step for step in plan(connection, statement)] == [True]

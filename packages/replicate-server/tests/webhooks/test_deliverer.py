@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from replicate_server.domain.ids import AccountId
-from replicate_server.domain.records import WebhookMessage, WebhookSecret
+from replicate_server.domain.records import WebhookMessage
 from replicate_server.fetching import GuardedFetcher
+from replicate_server.ports.store import StorageUnavailable
 from replicate_server.webhooks.deliverer import WebhookDeliverer
 from replicate_server.webhooks.signing import build_signature_headers
 from standardwebhooks import Webhook
@@ -35,12 +36,12 @@ async def build_deliverer(outbox: Any, clock: Any) -> AsyncIterator[Callable[...
     fetchers: list[GuardedFetcher] = []
     deliverers: list[WebhookDeliverer] = []
 
-    async def secrets(account_id: AccountId) -> WebhookSecret:
-        return WebhookSecret(account_id, SECRET, clock.now())
+    async def keys(account_id: AccountId) -> list[str]:
+        return [SECRET]
 
     def build(timeout_seconds: float = 15.0) -> WebhookDeliverer:
         fetchers.append(GuardedFetcher(allows_private=True, clock=clock, post_timeout_seconds=timeout_seconds))
-        deliverers.append(WebhookDeliverer(outbox, fetchers[-1], secrets, clock, randomness=lambda count: b"\x80" + b"\0" * 3))
+        deliverers.append(WebhookDeliverer(outbox, fetchers[-1], keys, clock, randomness=lambda count: b"\x80" + b"\0" * 3))
         return deliverers[-1]
 
     yield build
@@ -66,7 +67,7 @@ async def test_a_message_is_posted_signed_and_marked(
     [request] = receiver.received
     assert (request.path, request.body) == ("/hook?id=7", message.body)
     expected = build_signature_headers(
-        SECRET, message_id=message.id, timestamp_seconds=int(clock.now().timestamp()), body=message.body
+        [SECRET], message_id=message.id, timestamp_seconds=int(clock.now().timestamp()), body=message.body
     )
     assert {name.lower(): value for name, value in expected.items()}.items() <= request.headers.items()
     assert request.headers["content-type"] == "application/json"
@@ -132,6 +133,39 @@ async def test_a_new_deliverer_sends_what_an_old_one_did_not_mark(
     await outbox.until(all_delivered)
     assert len({request.headers["webhook-id"] for request in receiver.received}) == 1
     assert len(receiver.received) == 2
+
+
+async def test_an_attempt_that_could_not_be_recorded_is_looked_at_again_without_a_wake_up(
+    deliverer: WebhookDeliverer, outbox: Any, open_receiver: Any, make_message: MakeMessage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("replicate_server.webhooks.deliverer.STORE_FAILURE_PAUSE_SECONDS", 0.01)
+    receiver = await open_receiver()
+    outbox.add(make_message(receiver.url))
+    mark = outbox.message_delivered
+
+    async def refuse_once(*arguments: Any, **named: Any) -> None:
+        outbox.message_delivered = mark
+        raise StorageUnavailable("disk full")
+
+    outbox.message_delivered = refuse_once
+    deliverer.start()
+    await outbox.until(all_delivered)
+    assert len({request.headers["webhook-id"] for request in receiver.received}) == 1
+
+
+async def test_an_attempt_that_fails_on_our_side_counts_and_is_not_repeated_for_ever(
+    deliverer: WebhookDeliverer, outbox: Any, make_message: MakeMessage
+) -> None:
+    outbox.add(make_message("http://127.0.0.1:9/hook", event="logs"))
+
+    async def broken(account_id: AccountId) -> list[str]:
+        raise ValueError("not a secret")
+
+    deliverer._secrets = broken
+    deliverer.start()
+    await outbox.until(all_settled)
+    [message] = outbox.messages.values()
+    assert (message.attempts, message.last_error) == (1, "could not be sent: not a secret")
 
 
 async def test_intermediate_messages_come_before_completed_and_one_at_a_time(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from replicate_server.domain.ids import AccountId, ModelId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
-from replicate_server.domain.records import Account, Model, Package, Prediction, Version, WebhookMessage, WebhookSecret
+from replicate_server.domain.records import Account, Model, Package, Prediction, Version, WebhookMessage
 from replicate_server.fetching import GuardedFetcher
 from replicate_server.ports.store import Consequences, Store
 from replicate_server.store import open_store
@@ -41,11 +41,11 @@ async def fill(store: Store, clock: Any, messages: list[WebhookMessage]) -> None
 async def deliver_until(store: Store, clock: Any, is_done: Callable[[], bool], changed: asyncio.Event) -> None:
     """Run a deliverer until a condition holds."""
 
-    async def secrets(account_id: AccountId) -> WebhookSecret:
-        return WebhookSecret(account_id, SECRET, clock.now())
+    async def keys(account_id: AccountId) -> list[str]:
+        return [SECRET]
 
     fetcher = GuardedFetcher(allows_private=True)
-    deliverer = WebhookDeliverer(store, fetcher, secrets, clock)
+    deliverer = WebhookDeliverer(store, fetcher, keys, clock)
     deliverer.start()
     async with asyncio.timeout(10):
         while not is_done():

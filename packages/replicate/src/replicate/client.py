@@ -32,7 +32,7 @@ import httpx
 from replicate.__about__ import __version__
 from replicate.core import flows, streams
 from replicate.core.drivers import drive, drive_async, drive_each, drive_each_async
-from replicate.core.retry import RetryPolicy, with_retries
+from replicate.core.retry import KeyEvidence, RetryPolicy, with_retries
 from replicate.core.steps import Actions, Call, Feed, Flow, call
 from replicate.core.wire import AsyncWire, Endpoint, Wire
 from replicate.exceptions import ModelError, PredictionTimeoutError
@@ -94,6 +94,7 @@ class Client:
         self._poll_interval = poll_interval
         self.wait_timeout_seconds = wait_timeout_seconds
         self.retry_policy = retry_policy or RetryPolicy()
+        self._key_evidence = KeyEvidence()
         self._httpx_arguments = httpx_arguments
         self._httpx_arguments["timeout"] = DEFAULT_TIMEOUT if timeout is None else timeout
         self._httpx_arguments["headers"] = {"user-agent": USER_AGENT, **dict(httpx_arguments.get("headers") or {})}
@@ -294,14 +295,14 @@ class Client:
     def iterate(self, feed: Feed[T]) -> Iterator[T]:
         """Run a feed on the calling thread; nothing is sent before the first item is asked for."""
         wire = Wire(self._http(), self._endpoint())
-        with self._binding(), closing(drive_each(with_retries(feed, self.retry_policy), wire)) as items:
+        with self._binding(), closing(drive_each(with_retries(feed, self.retry_policy, self._key_evidence), wire)) as items:
             for item in items:
                 yield self._bound(item)
 
     async def iterate_async(self, feed: Feed[T]) -> AsyncGenerator[T, None]:
         """Run a feed on the running event loop; nothing is sent before the first item is asked for."""
         wire = AsyncWire(await self._async_http(), self._endpoint())
-        items = drive_each_async(with_retries(feed, self.retry_policy), wire)
+        items = drive_each_async(with_retries(feed, self.retry_policy, self._key_evidence), wire)
         with self._binding():
             try:
                 async for item in items:
@@ -319,7 +320,7 @@ class Client:
             raise
 
     def _prepared(self, work: Union[Call[T], Flow[T]]) -> Actions[T]:
-        return with_retries(call(work) if isinstance(work, Call) else work, self.retry_policy)
+        return with_retries(call(work) if isinstance(work, Call) else work, self.retry_policy, self._key_evidence)
 
     def _bound(self, value: T) -> T:
         bind(value, self)

@@ -137,6 +137,8 @@ def parse_document(text: str, file: str) -> YamlNode:
     """
     try:
         return YamlNode(yaml.compose(text, Loader=yaml.SafeLoader), file, "")
+    except RecursionError:
+        raise ConfigError(file=file, line=None, key="", message="is nested too deeply") from None
     except yaml.YAMLError as error:
         mark: Any = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "cannot be read"

@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 from typing import List, Optional
 
+from cog.errors import CogError
 from cog.worker.protocol import Done, Log
 
 _OWN_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -22,20 +23,26 @@ def error_message(error: BaseException) -> str:
 
 
 def named_error(error: BaseException) -> str:
-    """``ExceptionClass: message``."""
+    """``ExceptionClass: message``; only the message where it is advice of ours to the author."""
     message = error_message(error)
+    if isinstance(error, CogError):
+        return message
     name = type(error).__name__
     return message if message.startswith(name) else f"{name}: {message}"
 
 
 def format_traceback(error: BaseException) -> str:
-    """The traceback, beginning at the model's own code."""
+    """The traceback, beginning at the model's own code; "" for advice of ours that comes from none of it."""
     import traceback  # here, because a worker that never fails should not wait for it to start
 
     frames: Optional[TracebackType] = error.__traceback__
     while frames is not None and _is_own(frames):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
+    if frames is None and isinstance(error, CogError):
+        return ""
+    # A file that cannot be parsed has no frame of its own; the error itself shows the line.
+    shown = frames if frames is not None or isinstance(error, SyntaxError) else error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, shown))
 
 
 def _is_own(frames: TracebackType) -> bool:

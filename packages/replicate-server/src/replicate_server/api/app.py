@@ -8,16 +8,26 @@ from __future__ import annotations
 import logging
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from replicate_server.api.answers import Answer, NamingMethods
 from replicate_server.api.calls import ApiLimits, ApiServices, Call
+from replicate_server.api.idempotency import HEADER as KEY_HEADER
+from replicate_server.api.idempotency import answer_once
 from replicate_server.api.problems import confess, refuse
 from replicate_server.api.routes import PROTECTED, PUBLIC
-from replicate_server.api.routing import Router
+from replicate_server.api.routing import KeyUse, Route, Router
 from replicate_server.api.scopes import needed
 from replicate_server.api.urls import Urls
-from replicate_server.domain.errors import MethodNotAllowed, NotFound, OperatingError, PermissionDenied, Unavailable
+from replicate_server.domain.errors import (
+    MethodNotAllowed,
+    NotFound,
+    OperatingError,
+    PermissionDenied,
+    RateLimited,
+    Unavailable,
+)
+from replicate_server.domain.rate_limits import Taking
 from replicate_server.domain.scopes import allows
 from replicate_server.ports.store import StorageUnavailable
 
@@ -26,6 +36,8 @@ __all__ = ["Api", "ApiLimits", "ApiServices", "build_app"]
 RETRY_AFTER_SECONDS = 5
 
 _UNAVAILABLE = "The server cannot use its storage at the moment. Try again."
+
+Headers = list[tuple[bytes, bytes]]
 
 _log = logging.getLogger(__name__)
 
@@ -49,15 +61,16 @@ class Api:
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: Headers = []
         try:
-            answer = await self._answer(scope, receive)
-            await answer(scope, receive, send)
+            answer = await self._answer(scope, receive, headers)
+            await answer(scope, receive, _adding(headers, send) if headers else send)
         except ClientDisconnect:
             _log.debug("%s %s: the client left", scope["method"], scope["path"])
 
-    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
+    async def _answer(self, scope: Scope, receive: Receive, headers: Headers) -> ASGIApp:
         try:
-            return await self._handle(scope, receive)
+            return await self._handle(scope, receive, headers)
         except OperatingError as error:
             return refuse(error)
         except StorageUnavailable as error:
@@ -68,7 +81,7 @@ class Api:
         except Exception as error:  # noqa: BLE001 - the boundary: a bug becomes a logged 500 and never a bare stack trace
             return refuse(confess(error, method=scope["method"], path=scope["path"]))
 
-    async def _handle(self, scope: Scope, receive: Receive) -> ASGIApp:
+    async def _handle(self, scope: Scope, receive: Receive, headers: Headers) -> ASGIApp:
         match = self._router.match(scope["path"])
         if match is None:
             raise NotFound
@@ -80,18 +93,68 @@ class Api:
                 f"{scope['method']} is not possible here; these are: {match.allowed}", headers={"Allow": match.allowed}
             )
         call = Call(scope, receive, services=self._services, urls=self._urls, limits=self._limits, parameters=match.parameters)
-        if not target.is_public:
-            account = await call.authenticate()
-            permission = needed(target.route.method, target.route.path)
-            if not allows(account.scopes, permission):
-                raise PermissionDenied(f"This token may not do this: it needs the scope {permission}.")
-        answer = await target.route.handler(call)
+        if target.is_public:
+            return await target.route.handler(call)
+        await self._admit(call, target.route)
+        answer = await self._answer_known(call, target.route, headers)
         return NamingMethods(answer, match.allowed) if target.shows_methods else answer
+
+    async def _admit(self, call: Call, route: Route) -> None:
+        """Let in whoever may use the route.
+
+        Raises:
+            Unauthenticated: If the request names nobody.
+            PermissionDenied: If the token lacks the scope.
+        """
+        account = await call.authenticate()
+        permission = needed(route.method, route.path)
+        if not allows(account.scopes, permission):
+            raise PermissionDenied(f"This token may not do this: it needs the scope {permission}.")
+
+    async def _answer_known(self, call: Call, route: Route, headers: Headers) -> ASGIApp:
+        """Answer somebody who may ask this, unless it is one request too many."""
+        if route.key_use is not KeyUse.NONE and (key := call.header(b"idempotency-key")):
+            headers.append((KEY_HEADER.encode(), key.encode("latin-1")))
+            return await answer_once(call, route, key, lambda: self._count(call, route, headers))
+        self._count(call, route, headers)
+        return await route.handler(call)
+
+    def _count(self, call: Call, route: Route, headers: Headers) -> None:
+        """Count a request against its account's limits, and say what is left where the route does.
+
+        Raises:
+            RateLimited: If it is one too many.
+        """
+        try:
+            taking = self._services.limiter.take(call.account.id, route.rate)
+        except RateLimited as refusal:
+            headers += _rate_headers(refusal.taking) if route.shows_rate else ()
+            raise
+        if taking is not None and route.shows_rate:
+            headers += _rate_headers(taking)
 
 
 def build_app(services: ApiServices, urls: Urls, limits: ApiLimits | None = None) -> Api:
     """Assemble the application."""
     return Api(services, urls, limits or ApiLimits())
+
+
+def _rate_headers(taking: Taking) -> Headers:
+    return [
+        (b"ratelimit-remaining", b"%d" % taking.remaining),
+        (b"ratelimit-reset", b"%d" % taking.reset_seconds),
+    ]
+
+
+def _adding(headers: Headers, send: Send) -> Send:
+    """A ``send`` that puts more headers on the answer."""
+
+    async def send_more(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message["headers"], *headers]
+        await send(message)
+
+    return send_more
 
 
 async def _follow_lifespan(receive: Receive, send: Send) -> None:

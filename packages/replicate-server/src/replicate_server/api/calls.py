@@ -20,10 +20,12 @@ from replicate_server.services.accounts import AccountService
 from replicate_server.services.collections import CollectionService, SearchService
 from replicate_server.services.deployments import DeploymentService
 from replicate_server.services.files import FileService
+from replicate_server.services.idempotency import IdempotentCreates, Turn
 from replicate_server.services.model_editing import ModelEditing
 from replicate_server.services.models import ModelService
 from replicate_server.services.predictions import PredictionService
 from replicate_server.services.publishing import PublishService
+from replicate_server.services.rate_limiter import RateLimiter
 from replicate_server.services.version_removal import VersionRemoval
 from replicate_server.services.versions import VersionService
 
@@ -51,6 +53,8 @@ class ApiServices:
     versions: VersionService
     files: FileService
     publishing: PublishService
+    creates: IdempotentCreates
+    limiter: RateLimiter
     fetcher: Fetcher
     """Only asked whether a webhook's URL may be contacted; nothing is fetched here."""
     clock: Clock
@@ -85,6 +89,8 @@ class Call:
         self.urls = urls
         self.limits = limits
         self.parameters = parameters
+        self.turn: Turn | None = None
+        """Set where the request carries an Idempotency-Key that its route honours."""
         self._account: Account | None = None
 
     @property

@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
+
+from replicate_server.domain.rate_limits import RateClass
 
 if TYPE_CHECKING:
     from replicate_server.api.calls import Call
@@ -30,6 +33,17 @@ _RECORDS = ("/v1/account", "/v1/collections", "/v1/deployments", "/v1/files", "/
 _EMBEDDED_URL = re.compile(r"/v1/https?:/{1,2}[^/]+(/.*)")
 
 
+class KeyUse(Enum):
+    """How a route honours an Idempotency-Key."""
+
+    NONE = "none"
+    """Not at all: repeating the request does no harm, or it cannot be told apart from another."""
+    BODY = "body"
+    """The body is read first, and is part of what the key stands for."""
+    UPLOAD = "upload"
+    """The body is too long to be held: it is digested while the route reads it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """One line of the table."""
@@ -38,6 +52,12 @@ class Route:
     path: str
     """``/v1/predictions/{prediction_id}``"""
     handler: Handler
+    rate: RateClass = RateClass.OTHERS
+    """Whose bucket it draws from."""
+    shows_rate: bool = True
+    """Whether answers tell what is left; those about files do not (reference http-api §0)."""
+    key_use: KeyUse = KeyUse.NONE
+    """What an Idempotency-Key does here."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ its log, ``error`` and ``done``; ``done`` counts one further, so that a reader c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,8 @@ from replicate_server.domain.records import Event
 GREETING = b": hi\n"
 # No blank line after it: the Go client takes that as an event without an id and forgets where it was.
 HEARTBEAT = b": heartbeat\n"
+
+PIECE_LENGTH_MAX = 16 * 1024
 
 _KINDS = {"output": "output", "log": "logs", "done": "done"}
 
@@ -38,11 +40,25 @@ class EventWriter:
         """Read events after this sequence: one before the last seen, which may have been the ``error`` half of the end."""
         return max(0, self._last_seen - 1)
 
-    def write(self, events: Sequence[Event]) -> bytes:
-        """A batch as bytes, "" when nothing in it is for this reader; an empty batch is a heartbeat."""
+    def write(self, events: Sequence[Event]) -> Iterator[bytes]:
+        """A batch in pieces of about 16 KiB, none when nothing in it is for this reader; an empty batch is a heartbeat.
+
+        In pieces, because what is given to a connection at once is held until the reader takes it.
+        """
         if not events:
-            return HEARTBEAT
-        return "".join([self._write_one(event) for event in events]).encode("utf-8", "replace")
+            yield HEARTBEAT
+        frames: list[str] = []
+        length = 0
+        for event in events:
+            frame = self._write_one(event)
+            if frame and length and length + len(frame) > PIECE_LENGTH_MAX:
+                yield "".join(frames).encode("utf-8", "replace")
+                frames, length = [], 0
+            if frame:
+                frames.append(frame)
+                length += len(frame)
+        if frames:
+            yield "".join(frames).encode("utf-8", "replace")
 
     def _write_one(self, event: Event) -> str:
         seconds = int(event.created_at.timestamp())

@@ -60,8 +60,8 @@ class EventStream:
         await send({"type": "http.response.body", "body": GREETING, "more_body": True})
         async with aclosing(cast(AsyncGenerator[Sequence[Event], None], self._events)) as batches:
             async for events in batches:
-                if body := self._writer.write(events):
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                for piece in self._writer.write(events):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -39,7 +39,10 @@ class MultipartUpload:
             raise InvalidRequest("Send the file as multipart/form-data, in a part named content")
         self._receive = receive
         self._parts = _Parts()
-        self._parser = MultipartParser(options[b"boundary"], self._parts.callbacks())
+        try:
+            self._parser = MultipartParser(options[b"boundary"], self._parts.callbacks())
+        except FormParserError as error:
+            raise InvalidRequest("The multipart boundary is longer than allowed") from error
 
     async def content(self) -> AsyncIterator[bytes]:
         """The bytes of the part named ``content``. To be read once.
@@ -135,7 +138,7 @@ class _Parts:
             if self.has_content:
                 raise InvalidRequest("The request has more than one part named content")
             self.has_content = True
-            self.content_name = _text(options.get(b"filename"))
+            self.content_name = _unescape(_text(options.get(b"filename")))
             self.content_type = self._headers.get(b"content-type", b"").decode("latin-1")
 
     def _add_data(self, data: bytes, start: int, end: int) -> None:
@@ -166,11 +169,19 @@ def _parse_metadata(fields: dict[str, bytes]) -> dict[str, Any]:
         return bracketed
     try:
         metadata = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
         raise InvalidInput([FieldError("invalid_type", _METADATA, "metadata must be a JSON object")])
     return {**metadata, **bracketed}
+
+
+def _unescape(name: str) -> str:
+    """Undo the three escapes that clients put into the names of parts, and no others.
+
+    Source: https://html.spec.whatwg.org/multipage/form-control-infrastructure.html#multipart-form-data
+    """
+    return name.replace("%22", '"').replace("%0D", "\r").replace("%0A", "\n")
 
 
 def _text(value: bytes | None) -> str:

@@ -14,11 +14,15 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from replicate_server.api.urls import Urls
-from replicate_server.domain.hardware import HARDWARE
+from replicate_server.domain.hardware import HARDWARE, run_cost_dollars
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Account, Model, Page, Prediction, StoredFile, Version, WebhookSecret
+from replicate_server.domain.secret_inputs import mask_input
+from replicate_server.scheduler.standing import Standing
 
 T = TypeVar("T")
+
+_NOWHERE = Standing()
 
 # Times go out as RFC 3339 with microseconds and Z.
 _encoder = msgspec.json.Encoder()
@@ -31,6 +35,30 @@ class PredictionUrls(msgspec.Struct, frozen=True):
     cancel: str
     web: str
     stream: str | UnsetType = UNSET
+
+
+class WirePhase(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A stretch of a prediction's life; one that goes on has no end."""
+
+    name: str
+    """``queued`` or ``running``."""
+    started_at: datetime
+    completed_at: datetime | None = None
+
+
+class WirePlatform(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What this platform tells beside the standard fields; what is unknown is absent.
+
+    One object of its own: official clients keep or skip a field they do not know, and no later standard field can collide.
+    """
+
+    phases: Sequence[WirePhase]
+    hardware: str | None = None
+    instance: str | None = None
+    attempt: int = 0
+    cost_dollars: float | None = None
+    queue_position: int | None = None
+    estimated_start_at: datetime | None = None
 
 
 class WirePrediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +83,7 @@ class WirePrediction(msgspec.Struct, frozen=True, kw_only=True):
     webhook: str | UnsetType = UNSET
     webhook_events_filter: list[str] | UnsetType = UNSET
     urls: PredictionUrls
+    platform: WirePlatform
 
 
 class WireVersion(msgspec.Struct, frozen=True):
@@ -119,7 +148,12 @@ class WirePage(msgspec.Struct, frozen=True):
 
 
 def build_prediction(
-    prediction: Prediction, urls: Urls, *, with_logs: bool = True, shows_aborted: bool = False
+    prediction: Prediction,
+    urls: Urls,
+    *,
+    with_logs: bool = True,
+    shows_aborted: bool = False,
+    standing: Standing | None = None,
 ) -> WirePrediction:
     """Shape a prediction.
 
@@ -130,6 +164,7 @@ def build_prediction(
         shows_aborted: Whether the client knows the status ``aborted``; to others it is ``canceled``, for the official clients
         would
             wait for ever (reference http-api §2.2).
+        standing: Where it stands in the queue, for whoever looked.
     """
     webhook = prediction.webhook
     is_disguised = prediction.status is Status.ABORTED and not shows_aborted
@@ -137,7 +172,7 @@ def build_prediction(
         id=prediction.id,
         model=prediction.model,
         version=prediction.version_id,
-        input=prediction.input,
+        input=mask_input(prediction.input),
         output=prediction.output,
         logs=prediction.logs if with_logs else UNSET,
         error=prediction.error if prediction.status is Status.FAILED else None,
@@ -158,12 +193,32 @@ def build_prediction(
             urls.web(prediction.id),
             _present(urls.stream(prediction)),
         ),
+        platform=_build_platform(prediction, standing or _NOWHERE),
     )
 
 
-def encode_prediction(prediction: Prediction, urls: Urls, *, shows_aborted: bool = False) -> bytes:
-    """A prediction as ``GET /v1/predictions/{id}`` answers it; webhook bodies are the same bytes."""
-    return _encoder.encode(build_prediction(prediction, urls, shows_aborted=shows_aborted))
+def _build_platform(prediction: Prediction, standing: Standing) -> WirePlatform:
+    started_at, completed_at = prediction.started_at, prediction.completed_at
+    queued = WirePhase("queued", prediction.created_at, started_at or completed_at)
+    run_seconds = prediction.metrics.get("predict_time") if completed_at is not None else None
+    # A claim counts the attempt it is made for; the code may not have been started yet.
+    is_counted = started_at is not None or prediction.claim is None
+    return WirePlatform(
+        phases=[queued] if started_at is None else [queued, WirePhase("running", started_at, completed_at)],
+        hardware=prediction.hardware,
+        instance=prediction.instance_id or standing.instance_id,
+        attempt=prediction.attempt if is_counted else 0,
+        cost_dollars=None if run_seconds is None else run_cost_dollars(prediction.hardware, run_seconds),
+        queue_position=standing.queue_position,
+        estimated_start_at=standing.estimated_start_at,
+    )
+
+
+def encode_prediction(
+    prediction: Prediction, urls: Urls, *, shows_aborted: bool = False, standing: Standing | None = None
+) -> bytes:
+    """A prediction as ``GET /v1/predictions/{id}`` answers it; webhook bodies are the same but for the standing."""
+    return _encoder.encode(build_prediction(prediction, urls, shows_aborted=shows_aborted, standing=standing))
 
 
 def build_version(version: Version) -> WireVersion:

@@ -1,7 +1,7 @@
 """Blobs in any store that obstore speaks to: a local folder or memory here, object storage by another constructor.
 
-Owns atomic visibility: content is written under a staging key and renamed when it is complete and, on a local disk, flushed.
-Names, types and owners are not its business.
+Owns atomic visibility: content is written under a staging key and renamed when it is complete and, on a local disk, flushed;
+then the folder that names it is flushed too. Names, types and owners are not its business.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore
 
 from replicate_server.blobs.digesting import Digesting, read_file
 from replicate_server.blobs.keys import check_key
-from replicate_server.ports.blobs import BlobMissing, WrittenBlob
+from replicate_server.ports.blobs import BlobMissing, ListedBlob, WrittenBlob
 
 READ_CHUNK_BYTES = 256 * 1024
 
@@ -52,6 +52,7 @@ class ObjectBlobs:
             await self._flush(staged)
             await obstore.rename_async(self._objects, staged, key, overwrite=True)
             is_complete = True
+            await self._flush_name(key)
         finally:
             if not is_complete:
                 await self._discard(staged)
@@ -84,6 +85,13 @@ class ObjectBlobs:
         except FileNotFoundError:
             return None
 
+    async def list(self, folder: str) -> AsyncIterator[ListedBlob]:
+        """Every blob below a folder. See the port."""
+        pages = obstore.list(self._objects, prefix=check_key(folder))
+        async for page in pages:
+            for entry in page:
+                yield ListedBlob(entry["path"], entry["last_modified"])
+
     async def delete(self, key: str) -> None:
         """Remove a blob; a missing one is fine."""
         check_key(key)
@@ -96,6 +104,10 @@ class ObjectBlobs:
     async def _flush(self, staged: str) -> None:
         if self._root is not None:
             await asyncio.to_thread(_flush_file, self._root / staged)
+
+    async def _flush_name(self, key: str) -> None:
+        if self._root is not None:
+            await asyncio.to_thread(_flush_folders, self._root, (self._root / key).parent)
 
 
 def open_blobs(path: str | Path) -> ObjectBlobs:
@@ -110,6 +122,18 @@ def open_blobs(path: str | Path) -> ObjectBlobs:
 def build_memory_blobs() -> ObjectBlobs:
     """Blobs in memory: the adapter for tests, through the same code."""
     return ObjectBlobs(MemoryStore())
+
+
+def _flush_folders(root: Path, folder: Path) -> None:
+    """Flush a folder and those above it up to the root: a name that a folder lost in a power cut takes its content with it.
+
+    All of them each time, for another write may just have made one of them and not have flushed it yet; a clean folder costs
+    some microseconds.
+    """
+    for above in (folder, *folder.parents):
+        _flush_file(above)
+        if above == root:
+            return
 
 
 def _flush_file(path: Path) -> None:

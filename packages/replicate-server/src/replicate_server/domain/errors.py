@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from replicate_server.domain.rate_limits import Taking
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
@@ -147,6 +149,27 @@ class QueueFull(OperatingError):
 
     code, status, title = "queue_full", 429, "Queue full"
     fault, retryable = "platform", True
+
+
+class RateLimited(OperatingError):
+    """The account's requests of this class are used up for the moment; always with a truthful Retry-After (promise I6)."""
+
+    code, status, title = "rate_limited", 429, None
+    retryable = True
+
+    def __init__(self, taking: Taking) -> None:
+        seconds = taking.retry_after_seconds
+        super().__init__(f"Request was throttled. Your rate limit resets in ~{seconds}s.", headers={"Retry-After": str(seconds)})
+        self.taking = taking
+
+
+class KeyReused(OperatingError):
+    """An Idempotency-Key that stands for another request already (promise J8)."""
+
+    code, status, title = "idempotency_key_reused", 422, "Idempotency key reused"
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used for another request before. Use a new key for each new request.")
 
 
 class Internal(OperatingError):

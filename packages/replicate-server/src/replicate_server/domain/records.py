@@ -129,6 +129,8 @@ class Version:
     """The OCI manifest, byte for byte; its sha256 is the id."""
     package: Package
     """What an engine needs to run it."""
+    hardware: str | None = None
+    """The SKU of its model, when it was loaded from the store; None in a version being made."""
 
     @property
     def model(self) -> str:
@@ -189,6 +191,8 @@ class Prediction:
     created_at: datetime
     source: str = "api"
     deployment: str | None = None
+    hardware: str | None = None
+    """The SKU it was created for; its price is the prediction's."""
     output: Json = None
     error: str | None = None
     logs: str = ""
@@ -205,6 +209,8 @@ class Prediction:
     """How many times its code was started; a retry budget counts these."""
     claim: Claim | None = None
     cancel_requested_at: datetime | None = None
+    instance_id: InstanceId | None = None
+    """Where its code ran, once it has ended."""
     data_removed: bool = False
 
 
@@ -272,6 +278,33 @@ class WebhookSecret:
     account_id: AccountId
     key: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RetiredSecret:
+    """A signing secret that was replaced: for a while messages are signed with it too, so that receivers can change over."""
+
+    account_id: AccountId
+    key: str
+    valid_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """What an Idempotency-Key of an account stands for: one request, and what came of it."""
+
+    account_id: AccountId
+    key: str
+    fingerprint: str
+    """Digest of the request's method, path and body."""
+    created_at: datetime
+    expires_at: datetime
+    prediction_id: PredictionId | None = None
+    """The prediction that was created; its answer can be built again at any time. None for other creates."""
+    status: int | None = None
+    """The answer's status; None where there is a prediction."""
+    body: bytes | None = None
+    """The answer's body; None where there is a prediction."""
 
 
 @dataclass(frozen=True, slots=True)

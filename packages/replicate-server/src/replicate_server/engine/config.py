@@ -39,7 +39,12 @@ class LocalEngineConfig:
     processes_max: int = 4096
     """Processes and threads of one instance."""
     builds_from_source: bool = False
-    """Whether requirements without a wheel may be built. Building runs their authors' code outside the sandbox."""
+    """Whether requirements without a wheel may be built where there is no bubblewrap. That runs their authors' code with the
+    server's rights; with bubblewrap it runs isolated, and always may."""
+    build_memory_bytes: int = 8 * 1024**3
+    """Memory of one build from source, where it is isolated."""
+    passed_variables: tuple[str, ...] = ()
+    """Names of the server's environment variables that models get."""
 
     @property
     def environments_dir(self) -> Path:

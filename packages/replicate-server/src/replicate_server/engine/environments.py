@@ -13,16 +13,25 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from replicate_server.caches import CacheEntry, measure_folder
 from replicate_server.engine.interpreters import Interpreter, InterpreterMissing, Interpreters
 from replicate_server.engine.requirements import environment_digest, is_locked, logical_lines, strip_provided
+from replicate_server.engine.source_builds import SourceBuilds
 from replicate_server.engine.uv import Uv, UvFailed
 from replicate_server.ports.engine import PackageBroken
 
+_NO_BUILD = "--no-build"
+_BUILDS_REFUSED = (
+    "\nIf a requirement has no wheel for this machine: it is built from source only in bubblewrap, which is not used here, or "
+    "with the server's own rights when REPLICATE_SERVER_BUILDS_FROM_SOURCE=true.\n"
+)
+_COMPILE_TIMEOUT_SECONDS = 600.0
 _MARKER = ".replicate-complete"
 LogSink = Callable[[str], None]
 
@@ -38,6 +47,10 @@ class Environment:
     def python(self) -> str:
         """The interpreter to start."""
         return str(self.path / "bin" / "python")
+
+
+class _BuildsNeeded(Exception):
+    """Wheels alone do not suffice, and building from source may be tried."""
 
 
 class _Build:
@@ -74,6 +87,9 @@ class Environments:
     interpreters: Interpreters
     timeout_seconds: float
     builds_from_source: bool
+    """Whether build code may run with the server's rights where it cannot be isolated."""
+    source_builds: SourceBuilds | None
+    """Isolates build code; None where nothing can."""
     _builds: dict[str, _Build] = field(default_factory=dict)
     _complete: dict[str, Environment] = field(default_factory=dict)
 
@@ -106,9 +122,12 @@ class Environments:
             return wanted if removed else requirements
         interpreter = await self.find_interpreter(python_version)
         arguments = ["pip", "compile", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-config"]
-        arguments += ["--python", interpreter.path, *self._build_options(), "-"]
+        arguments += ["--python", interpreter.path, "-"]
         try:
-            return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=wanted)
+            try:
+                return await self._run_with_wheels(arguments, log, stdin=wanted)
+            except _BuildsNeeded:
+                return await self._run_with_builds(arguments, interpreter, log, stdin=wanted)
         except UvFailed as error:
             raise PackageBroken("the requirements cannot be resolved", error.log) from error
 
@@ -124,6 +143,7 @@ class Environments:
         digest = environment_digest(interpreter=interpreter.path, version=interpreter.version, lock=lock)
         known = self._complete.get(digest)
         if known is not None:
+            _note_use(known)
             return known
         build = self._builds.get(digest)
         if build is None:
@@ -149,39 +169,129 @@ class Environments:
                 except UvFailed as error:
                     raise PackageBroken("the environment cannot be built", error.log) from error
                 await asyncio.to_thread(_mark_complete, environment)
+        _note_use(environment)
         self._complete[digest] = environment
         return environment
 
     async def _install(self, environment: Environment, lock: str, log: LogSink) -> None:
-        """Make the folder, then fill it: from the cache alone if that suffices, which needs no network and no waiting."""
+        """Make the folder, then fill it: from the cache alone if that suffices, which needs no network and no waiting.
+
+        Nothing here starts the environment's own interpreter outside a sandbox once packages lie in it, for a ``.pth`` file is
+        code that every start runs: each try begins with an empty folder, and the base interpreter writes the bytecode.
+        """
         count = len(logical_lines(lock))
         log(f"Building an environment: Python {environment.interpreter.version}, {count} package{'' if count == 1 else 's'}\n")
-        venv = ["venv", "--python", environment.interpreter.path, "--no-project", "--no-config", "--quiet", str(environment.path)]
-        await self.uv.run(venv, log=log, timeout_seconds=self.timeout_seconds)
+        await self._make_folder(environment, lock, log)
         if not count:
             return
-        lock_file = environment.path / "requirements.lock"
-        lock_file.write_text(lock, encoding="utf-8")
-        sync = ["pip", "sync", "--python", environment.python, "--require-hashes", "--compile-bytecode", "--no-config"]
-        sync += [*self._build_options(), str(lock_file)]
+        sync = ["pip", "sync", "--python", environment.python, "--require-hashes", "--no-config", str(_lock_file(environment))]
         try:
-            await self.uv.run([*sync, "--offline"], log=_ignore, timeout_seconds=self.timeout_seconds)
+            await self.uv.run([*sync, _NO_BUILD, "--offline"], log=_ignore, timeout_seconds=self.timeout_seconds)
         except UvFailed:
-            await self.uv.run(sync, log=log, timeout_seconds=self.timeout_seconds)
+            await self._make_folder(environment, lock, log)
+            try:
+                await self._run_with_wheels(sync, log)
+            except _BuildsNeeded:
+                await self._make_folder(environment, lock, log)
+                await self._run_with_builds(
+                    [*sync, "--compile-bytecode"], environment.interpreter, log, writable=environment.path
+                )
+                return
+        await asyncio.to_thread(compile_packages, environment.path, environment.interpreter.path)
 
-    def _build_options(self) -> list[str]:
-        return [] if self.builds_from_source else ["--no-build"]
+    async def _make_folder(self, environment: Environment, lock: str, log: LogSink) -> None:
+        await asyncio.to_thread(shutil.rmtree, environment.path, ignore_errors=True)
+        venv = ["venv", "--python", environment.interpreter.path, "--no-project", "--no-config", "--quiet", str(environment.path)]
+        await self.uv.run(venv, log=log, timeout_seconds=self.timeout_seconds)
+        if lock:
+            _lock_file(environment).write_text(lock, encoding="utf-8")
+
+    async def _run_with_wheels(self, arguments: list[str], log: LogSink, *, stdin: str | None = None) -> str:
+        """Run uv without building anything, which runs nobody's code.
+
+        Raises:
+            _BuildsNeeded: If that fails and builds may be tried; then its complaint is of no interest.
+            UvFailed: If it fails and they may not, with what an operator can do about it.
+        """
+        told: list[str] = []
+        try:
+            output = await self.uv.run(
+                [*arguments, _NO_BUILD], log=told.append, timeout_seconds=self.timeout_seconds, stdin=stdin
+            )
+        except UvFailed as error:
+            if self.source_builds is not None or self.builds_from_source:
+                raise _BuildsNeeded from error
+            log("".join(told))
+            raise UvFailed(str(error), f"{error.log}{_BUILDS_REFUSED}") from error
+        log("".join(told))
+        return output
+
+    async def _run_with_builds(
+        self,
+        arguments: list[str],
+        interpreter: Interpreter,
+        log: LogSink,
+        *,
+        writable: Path | None = None,
+        stdin: str | None = None,
+    ) -> str:
+        """Run uv with build code, isolated where that is possible.
+
+        Raises:
+            UvFailed: If it fails.
+        """
+        log("Wheels alone do not suffice: building from source\n")
+        if self.source_builds is None:
+            return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=stdin)
+        with self.source_builds.confine(interpreter, writable=writable) as confine:
+            return await self.uv.run(arguments, log=log, timeout_seconds=self.timeout_seconds, stdin=stdin, confine=confine)
+
+
+def _lock_file(environment: Environment) -> Path:
+    return environment.path / "requirements.lock"
+
+
+def compile_packages(environment_dir: Path, interpreter: str) -> None:
+    """Write bytecode for installed wheels, which instances could not: the sandbox shows the folder read-only.
+
+    By the base interpreter without its site module, so that no code of the packages runs. Bytecode only saves time, so a
+    failure is not an error. Blocks.
+    """
+    packages = [str(folder) for folder in environment_dir.glob("lib/python*/site-packages")]
+    command = [interpreter, "-I", "-S", "-m", "compileall", "-q", "-j", "0", *packages]
+    # compileall fails when one file cannot be compiled, which many packages have on purpose.
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(command, check=False, capture_output=True, timeout=_COMPILE_TIMEOUT_SECONDS, env={}, umask=0o022)
+
+
+def find_entries(folder: Path) -> list[CacheEntry]:
+    """Whole environments; the marker knows the size, and its time is that of the last use."""
+    markers = [(marker, json.loads(marker.read_text(encoding="utf-8"))) for marker in folder.glob(f"*/{_MARKER}")]
+    return [
+        CacheEntry(marker, marker.parent, marker.stat().st_mtime, facts.get("size_bytes") or measure_folder(marker.parent))
+        for marker, facts in markers
+    ]
 
 
 def _ignore(text: str) -> None:
     """Drop text: a try from the cache that fails is no news to anybody."""
 
 
+def _note_use(environment: Environment) -> None:
+    """Let the marker's time be that of the last use."""
+    with contextlib.suppress(OSError):
+        os.utime(environment.path / _MARKER)
+
+
 def _mark_complete(environment: Environment) -> None:
     """Write the marker, on disk before its name appears."""
     draft = environment.path / f"{_MARKER}.draft"
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump({"python": environment.interpreter.version, "interpreter": environment.interpreter.path}, file)
+    # Build code may have written here: nothing of it is followed.
+    draft.unlink(missing_ok=True)
+    with draft.open("x", encoding="utf-8") as file:
+        interpreter = environment.interpreter
+        facts = {"python": interpreter.version, "interpreter": interpreter.path, "size_bytes": measure_folder(environment.path)}
+        json.dump(facts, file)
         file.flush()
         os.fsync(file.fileno())
     draft.rename(environment.path / _MARKER)

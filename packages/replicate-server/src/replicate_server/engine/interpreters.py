@@ -43,7 +43,7 @@ class InterpreterMissing(Exception):
     """The machine has no interpreter of the wanted version; the message names those it has."""
 
     def __init__(self, wanted: str, available: list[Interpreter]) -> None:
-        names = ", ".join(f"{item.minor_version} ({item.path})" for item in available) or "none"
+        names = ", ".join(item.minor_version for item in available) or "none"
         super().__init__(
             f"this machine has no Python {wanted}; found: {names}. Install it, or name another python_version in cog.yaml"
         )

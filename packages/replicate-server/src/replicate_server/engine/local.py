@@ -24,7 +24,8 @@ from replicate_server.engine.interpreters import Interpreters
 from replicate_server.engine.machine import measure_capacity
 from replicate_server.engine.processes import is_alive
 from replicate_server.engine.runtime import compile_runtime, install_runtime
-from replicate_server.engine.sandbox import Launch, Sandbox, choose_sandbox
+from replicate_server.engine.sandbox import BubblewrapSandbox, Launch, Sandbox, choose_sandbox
+from replicate_server.engine.source_builds import SourceBuilds
 from replicate_server.engine.uv import Uv, cache_dir, find_uv
 from replicate_server.instances.description import Description
 from replicate_server.instances.local_instance import LocalInstance, Patience, PreparedWorker
@@ -176,15 +177,27 @@ def _survey(config: LocalEngineConfig, environ: Mapping[str, str]) -> _Machine:
     _sweep_scratch(config.scratch_dir)
     gpus = find_gpus(environ)
     capacity = measure_capacity(config, len(gpus))
+    sandbox = choose_sandbox(config.sandbox, environ, config.passed_variables)
+    source_builds = None
+    if isinstance(sandbox, BubblewrapSandbox):
+        source_builds = SourceBuilds(
+            sandbox,
+            config.environments_dir.resolve(),
+            allows_network=config.allows_network,
+            groups=groups,
+            limits=Limits(config.build_memory_bytes, config.processes_max),
+        )
+        source_builds.sweep()
     environments = Environments(
         folder=config.environments_dir.resolve(),
         uv=Uv(find_uv(environ), environ, cache_dir(environ, data_dir=config.data_dir)),
         interpreters=Interpreters(environ),
         timeout_seconds=config.environment_timeout_seconds,
         builds_from_source=config.builds_from_source,
+        source_builds=source_builds,
     )
     return _Machine(
-        surroundings=Surroundings(choose_sandbox(config.sandbox, environ), groups),
+        surroundings=Surroundings(sandbox, groups),
         environments=environments,
         runtime=install_runtime(config.runtime_dir.resolve()),
         gpus=GpuPool(gpus[: capacity.gpus]),

@@ -58,10 +58,9 @@ class ChildProcess:
         self._exited = exited
         self._text, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(writer, True)
-        joined = ["/bin/sh", "-c", _JOIN_SCRIPT, "sh", str(len(join_files)), *join_files, *argv] if join_files else list(argv)
         try:
             self._process = subprocess.Popen(
-                joined,
+                enter_groups(argv, join_files),
                 env=dict(variables),
                 stdin=subprocess.DEVNULL,
                 stdout=writer,
@@ -123,6 +122,11 @@ class ChildProcess:
             self._loop.remove_reader(self._text)
             os.close(self._text)
             self._text = -1
+
+
+def enter_groups(argv: Sequence[str], join_files: Sequence[str]) -> list[str]:
+    """A command line that enters control groups first, by their ``cgroup.procs`` files."""
+    return ["/bin/sh", "-c", _JOIN_SCRIPT, "sh", str(len(join_files)), *join_files, *argv] if join_files else list(argv)
 
 
 def is_alive(pid: int) -> bool:

@@ -16,6 +16,10 @@ _LINES_KEPT = 200
 _REMOVED_VARIABLES = ("VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT", "UV_PYTHON")
 
 
+Confine = Callable[[list[str], dict[str, str]], tuple[list[str], dict[str, str]]]
+"""Turns a command line and its environment into isolated ones."""
+
+
 class UvFailed(Exception):
     """uv ended with an error. ``log`` holds its own words."""
 
@@ -69,8 +73,17 @@ class Uv:
         timeout_seconds: float,
         cwd: Path | None = None,
         stdin: str | None = None,
+        confine: Confine | None = None,
     ) -> str:
         """Run one command, streaming its progress to ``log``.
+
+        Args:
+            arguments: The command.
+            log: Takes its text, line by line.
+            timeout_seconds: It is killed after that.
+            cwd: Where it runs.
+            stdin: What it reads.
+            confine: Makes an isolated command line of it; it runs with the server's rights when None.
 
         Returns:
             What it wrote to standard output.
@@ -78,13 +91,13 @@ class Uv:
         Raises:
             UvFailed: If it exits with an error or takes longer than ``timeout_seconds``.
         """
+        argv, variables = [self.binary, *arguments, "--color=never", "--no-progress"], self._environment()
+        if confine is not None:
+            argv, variables = confine(argv, variables)
         process = await asyncio.create_subprocess_exec(
-            self.binary,
-            *arguments,
-            "--color=never",
-            "--no-progress",
+            *argv,
             cwd=cwd,
-            env=self._environment(),
+            env=variables,
             stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -14,7 +14,9 @@ from replicate_server.domain.records import Event, Prediction
 from replicate_server.events.tail import Tail
 from replicate_server.ports.store import PredictionStore
 
-_PAGE = 500
+# What one reader holds of a log that it reads from the store. A stalled one holds it for ever, and there may be hundreds.
+_PAGE_EVENTS = 100
+_PAGE_BYTES = 32 * 1024
 
 
 class _Topic:
@@ -59,6 +61,7 @@ class LocalEventHub:
         self._tail_bytes_max = tail_bytes_max
         self._topics: dict[PredictionId, _Topic] = {}
         self._expected: dict[PredictionId, list[asyncio.Future[Prediction | None]]] = {}
+        self._is_closed = False
 
     # --- telling ------------------------------------------------------------------------------------------------------
 
@@ -84,6 +87,15 @@ class LocalEventHub:
             if not future.done():
                 future.set_exception(error)
 
+    def close(self) -> None:
+        """See the port."""
+        self._is_closed = True
+        for prediction_id in list(self._expected):
+            for future in self._expected.pop(prediction_id):
+                _give_up(future)
+        for topic in self._topics.values():
+            topic.wake()
+
     # --- waiting ------------------------------------------------------------------------------------------------------
 
     def expect_finished(self, prediction_id: PredictionId) -> asyncio.Future[Prediction | None]:
@@ -100,7 +112,7 @@ class LocalEventHub:
         self, prediction_id: PredictionId, expected: asyncio.Future[Prediction | None], *, timeout_seconds: float
     ) -> Prediction | None:
         """See the port."""
-        timer = asyncio.get_running_loop().call_later(timeout_seconds, _give_up, expected)
+        timer = asyncio.get_running_loop().call_later(0 if self._is_closed else timeout_seconds, _give_up, expected)
         try:
             return await expected
         finally:
@@ -151,9 +163,9 @@ class LocalEventHub:
             # Made before looking: news that arrive while the store is read complete it.
             waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             topic.wakers.append(waker)
-            events = topic.tail.after(position)
+            events = topic.tail.after(position, size_bytes_max=_PAGE_BYTES)
             if not events:
-                events = await self._store.events_after(prediction_id, position, limit=_PAGE)
+                events = await self._store.events_after(prediction_id, position, limit=_PAGE_EVENTS, size_bytes_max=_PAGE_BYTES)
             if events:
                 position = events[-1].sequence
                 _discard(topic, waker)
@@ -161,7 +173,7 @@ class LocalEventHub:
                 if events[-1].kind == "done":
                     return
                 continue
-            if is_ended:
+            if is_ended or self._is_closed:
                 return
             current = await self._store.prediction(prediction_id)
             if current is None or is_terminal(current.status):
@@ -173,11 +185,12 @@ class LocalEventHub:
                 yield ()
 
     async def _woken(self, topic: _Topic, waker: asyncio.Future[None]) -> bool:
-        await asyncio.wait([waker], timeout=self._heartbeat_seconds)
-        if waker.done():
-            return True
-        _discard(topic, waker)
-        return False
+        try:
+            await asyncio.wait([waker], timeout=self._heartbeat_seconds)
+            return waker.done()
+        finally:
+            # Also when the reader left meanwhile: others may stay for long.
+            _discard(topic, waker)
 
 
 def _discard(topic: _Topic, waker: asyncio.Future[None]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 import msgspec
 
@@ -39,8 +40,11 @@ class Tail:
         while len(self._events) > self._count_max or (self._bytes > self._bytes_max and len(self._events) > 1):
             self._bytes -= self._events.popleft()[1]
 
-    def after(self, sequence: int) -> list[Event] | None:
-        """Every event after a sequence number, or None when the tail does not reach back that far."""
+    def after(self, sequence: int, *, size_bytes_max: int) -> list[Event] | None:
+        """The events after a sequence number up to the one that fills a size, or None when the tail does not reach back that far.
+
+        What a reader was given outlives the tail for as long as the reader stalls, hence the bound.
+        """
         if not self._events or self._events[0][0].sequence > sequence + 1:
             return None
         newest = self._events[-1][0].sequence
@@ -48,4 +52,10 @@ class Tail:
         if missing <= 0:
             return []
         first = len(self._events) - missing
-        return [self._events[index][0] for index in range(first, len(self._events))]
+        found, size_bytes = [], 0
+        for event, event_bytes in islice(self._events, first, None):
+            found.append(event)
+            size_bytes += event_bytes
+            if size_bytes >= size_bytes_max:
+                break
+        return found

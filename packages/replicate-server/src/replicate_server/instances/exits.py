@@ -37,8 +37,8 @@ def describe_exit(end: Exit) -> str:
 
 
 def format_bytes(size: int) -> str:
-    """A size for people: ``2 GiB``, ``1.5 GiB``, ``64 MiB``."""
-    unit, name = (1024**3, "GiB") if size >= 1024**3 else (1024**2, "MiB")
+    """A size for people: ``2 GiB``, ``1.5 GiB``, ``64 MiB``, ``0.4 KiB``."""
+    unit, name = next(((unit, name) for unit, name in ((1024**3, "GiB"), (1024**2, "MiB")) if size >= unit), (1024, "KiB"))
     return f"{size / unit:.3g} {name}"
 
 

@@ -97,7 +97,7 @@ class Scratch:
 
     def close(self) -> None:
         """Remove the model's folders, and everything once no taken output waits to be stored. Blocks."""
-        for part in ("work", "tmp"):
+        for part in ("work", "tmp", "src"):
             remove_tree(self.folder / part)
         with contextlib.suppress(OSError):
             (self.folder / "outputs").rmdir()

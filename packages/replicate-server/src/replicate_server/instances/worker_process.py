@@ -29,6 +29,7 @@ from replicate_server.engine.processes import (
 from replicate_server.engine.sandbox import Launch, Sandbox, SandboxUnusable
 from replicate_server.instances.exits import Exit, describe_exit
 from replicate_server.instances.scratch import Scratch, create_scratch
+from replicate_server.instances.source_copy import copy_source
 
 _LAST_MESSAGES_SECONDS = 2.0
 _KILL_ROUNDS_MAX = 200
@@ -117,6 +118,7 @@ class WorkerProcess:
         command = self._sandbox.build_command(launch)
         self.source_dir, self.work_dir = command.source_dir, command.work_dir
         self.scratch = create_scratch(launch.folder, model_dir=command.work_dir, owner=command.owner)
+        copy_source(launch.source_dir, launch.own_source_dir, shown_at=command.shared_source_dir, owner=command.owner)
         self._child = ChildProcess(
             command.argv,
             variables=command.variables,

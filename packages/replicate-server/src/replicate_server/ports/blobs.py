@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -20,6 +21,15 @@ class WrittenBlob:
     md5: str
 
 
+@dataclass(frozen=True, slots=True)
+class ListedBlob:
+    """One entry of a listing."""
+
+    key: str
+    modified_at: datetime
+    """When it became visible; aware UTC, by the clock of whoever stores it."""
+
+
 class BlobMissing(Exception):
     """No blob has this key."""
 
@@ -29,7 +39,10 @@ class BlobTooLarge(Exception):
 
 
 class BlobStore(Protocol):
-    """Stores bytes. A blob becomes visible whole or not at all (promise F4); a key is written once."""
+    """Stores bytes. A blob becomes visible whole or not at all (promise F4); a key is written once.
+
+    What a write returned for survives a power cut.
+    """
 
     async def write(self, key: str, chunks: AsyncIterator[bytes], *, size_bytes_max: int) -> WrittenBlob:
         """Store a stream under a key, computing its digests on the way.
@@ -53,6 +66,10 @@ class BlobStore(Protocol):
 
     async def size_bytes(self, key: str) -> int | None:
         """The blob's length, or None when there is no such blob."""
+        ...
+
+    def list(self, folder: str) -> AsyncIterator[ListedBlob]:
+        """Every blob whose key begins with ``folder`` and a slash, in no order. Blobs that come or go meanwhile may be missed."""
         ...
 
     async def delete(self, key: str) -> None:

@@ -39,6 +39,10 @@ class EventHub(Protocol):
         """This prediction could never be stored: whoever expects its end gets the error."""
         ...
 
+    def close(self) -> None:
+        """The server ends: waits end as at their time-out, readers after what is on disk, and new ones do not wait any more."""
+        ...
+
     async def wait_finished(self, prediction_id: PredictionId, *, timeout_seconds: float) -> Prediction | None:
         """The terminal prediction as soon as it is one, or None at the time-out. Answers at once for one that has ended."""
         ...

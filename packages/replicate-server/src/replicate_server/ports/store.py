@@ -24,10 +24,12 @@ from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import (
     Account,
     Event,
+    IdempotencyKey,
     Membership,
     Model,
     Page,
     Prediction,
+    RetiredSecret,
     StoredFile,
     Token,
     Version,
@@ -72,6 +74,8 @@ class Outcome:
     error: str | None = None
     logs: str = ""
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    instance_id: InstanceId | None = None
+    """Where the code ran last, if it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,8 @@ class Consequences:
     events: Sequence[Event] = ()
     files: Sequence[StoredFile] = ()
     messages: Sequence[WebhookMessage] = ()
+    key: IdempotencyKey | None = None
+    """Only with the creation of what it stands for."""
 
 
 NOTHING = Consequences()
@@ -107,6 +113,12 @@ class PredictionFilter:
     created_before: datetime | None = None
     """Exclusive."""
     source: str | None = None
+    status: Status | None = None
+    model: str | None = None
+    """``owner/name``."""
+    version_id: VersionId | None = None
+    deployment: str | None = None
+    """``owner/name``."""
 
 
 class PredictionStore(Protocol):
@@ -177,8 +189,16 @@ class PredictionStore(Protocol):
         """What waits, per version, longest waiting first. Cheap with a million queued rows."""
         ...
 
+    async def count_queued(self) -> int:
+        """How many predictions wait in all. Reads the whole index of the queue: for a start, not for every tick."""
+        ...
+
     async def queued_predictions(self, version_id: VersionId, *, limit: int) -> list[Prediction]:
         """Unclaimed starting predictions of a version, oldest first."""
+        ...
+
+    async def queued_before(self, prediction: Prediction) -> int:
+        """How many unclaimed predictions of its version will be claimed before this one, counted up to 1,000."""
         ...
 
     async def claimed_by_others(self, holder: HolderId, *, limit: int) -> list[Prediction]:
@@ -197,8 +217,17 @@ class PredictionStore(Protocol):
         """The earliest deadline of an active prediction."""
         ...
 
-    async def events_after(self, prediction_id: PredictionId, sequence: int, *, limit: int) -> list[Event]:
-        """Events with a greater sequence number, in order."""
+    async def events_after(
+        self, prediction_id: PredictionId, sequence: int, *, limit: int, size_bytes_max: int | None = None
+    ) -> list[Event]:
+        """Events with a greater sequence number, in order.
+
+        Args:
+            prediction_id: Whose.
+            sequence: 0 begins at the first.
+            limit: At most so many.
+            size_bytes_max: No more once their data, as stored, has so many bytes; the first event is given whatever its size.
+        """
         ...
 
     async def has_output_events(self, prediction_id: PredictionId) -> bool:
@@ -334,6 +363,17 @@ class AccountStore(Protocol):
         """Store a secret if the account has none; returns the one it has now."""
         ...
 
+    async def rotate_webhook_secret(self, secret: WebhookSecret, *, valid_until: datetime) -> None:
+        """Make a secret the account's current one, and retire the one before, to be valid until then.
+
+        A secret retired earlier is forgotten: never more than two are valid.
+        """
+        ...
+
+    async def retired_webhook_secret(self, account_id: AccountId) -> RetiredSecret | None:
+        """The secret before the current one, also when its time is over."""
+        ...
+
     async def server_secret(self, name: str, *, if_missing: str) -> str:
         """A server-wide secret by name, stored as given when missing."""
         ...
@@ -360,6 +400,18 @@ class FileStore(Protocol):
         Raises:
             CursorInvalid: If the cursor is not one of ours.
         """
+        ...
+
+    async def expired_uploads(self, before: datetime, *, after: StoredFile | None, limit: int) -> list[StoredFile]:
+        """Uploads that expired before a moment, the longest expired first, following ``after`` in that order."""
+        ...
+
+    async def is_file_needed(self, file_id: FileId) -> bool:
+        """Whether the input of a prediction that has not ended names the file's id."""
+        ...
+
+    async def has_blob(self, blob_key: str) -> bool:
+        """Whether a file, upload or output, has its bytes under this key."""
         ...
 
     async def delete_file(self, file_id: FileId) -> bool:
@@ -394,6 +446,26 @@ class WebhookOutbox(Protocol):
         ...
 
 
+class IdempotencyStore(Protocol):
+    """What Idempotency-Keys stand for. A prediction's key is written with it, as a consequence of its creation."""
+
+    async def idempotency_key(self, account_id: AccountId, key: str) -> IdempotencyKey | None:
+        """Load one, expired or not."""
+        ...
+
+    async def create_idempotency_key(self, key: IdempotencyKey) -> None:
+        """Store one, in the place of one that expired before it was made.
+
+        Raises:
+            NameTaken: If the account has this key and it has not expired.
+        """
+        ...
+
+    async def remove_expired_keys(self, now: datetime, *, limit: int) -> int:
+        """Forget keys whose time is over, the longest expired first; returns how many."""
+        ...
+
+
 class Store(
     PredictionStore,
     ModelStore,
@@ -404,6 +476,7 @@ class Store(
     AccountStore,
     FileStore,
     WebhookOutbox,
+    IdempotencyStore,
     Protocol,
 ):
     """Everything durable, behind one transaction log."""

@@ -7,6 +7,7 @@ life, so a flipped bit on disk is an error and not a different answer (promise O
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
@@ -16,6 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from replicate_server.caches import CacheEntry, measure_folder
 from replicate_server.domain.ids import VersionId
 from replicate_server.domain.records import Package
 from replicate_server.ports.blobs import BlobMissing, BlobStore
@@ -44,6 +46,9 @@ class UnpackedPackages:
 
     async def source_dir(self, version_id: VersionId, package: Package) -> str:
         """See the port. Concurrent callers share one unpacking; a failed one is tried again by the next caller."""
+        with contextlib.suppress(OSError):
+            # The inventory's time is that of the last use.
+            os.utime(self._root / f"{version_id}{INVENTORY_SUFFIX}")
         task = self._ready.get(version_id)
         if task is None or (task.done() and (task.cancelled() or task.exception() is not None)):
             task = asyncio.create_task(self._prepare(version_id, package), name=f"unpack {version_id[:12]}")
@@ -108,6 +113,15 @@ class UnpackedPackages:
                 await asyncio.to_thread(written.write, chunk)
         if f"sha256:{digesting.hexdigest()}" != digest:
             raise ManifestBroken("a layer's content does not match its digest")
+
+
+def find_entries(folder: Path) -> list[CacheEntry]:
+    """Unpacked versions; the inventory's time is that of the last use."""
+    entries = []
+    for inventory in folder.glob(f"*{INVENTORY_SUFFIX}"):
+        unpacked = inventory.with_name(inventory.name.removesuffix(INVENTORY_SUFFIX))
+        entries.append(CacheEntry(inventory, unpacked, inventory.stat().st_mtime, measure_folder(unpacked)))
+    return entries
 
 
 def _unpack_file(archive: Path, target: Path, limits: UnpackLimits) -> None:

@@ -7,6 +7,7 @@ It owns the claimed predictions of this process (`Run`) from the claim to the en
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import shutil
 import tempfile
@@ -21,6 +22,7 @@ from replicate_server.domain.errors import QueueFull, Unavailable
 from replicate_server.domain.ids import HolderId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Claim, Prediction, Version
+from replicate_server.domain.secret_inputs import open_input
 from replicate_server.ports.engine import Work
 from replicate_server.scheduler.collaborators import InputLocalizing
 from replicate_server.scheduler.invariants import known
@@ -28,7 +30,7 @@ from replicate_server.scheduler.laggards import Laggards
 from replicate_server.scheduler.lanes import InstanceState, Lane, Lanes, PooledInstance, Run
 from replicate_server.scheduler.outcomes import AfterLoss, Loss, decide_after_loss, interruption_error
 from replicate_server.scheduler.progress import Progress, load_progress
-from replicate_server.scheduler.recorder import Ending, Recorder
+from replicate_server.scheduler.recorder import GIVING_BACK, Ending, Recorder
 from replicate_server.scheduler.scribe import RecordingDesk, Result
 
 logger = logging.getLogger(__name__)
@@ -134,6 +136,10 @@ class Dispatcher:
         if not self._lanes.of(version).instances:
             self._wake_planner()
 
+    def not_queued(self) -> None:
+        """The row announced by `enqueue` could not be written."""
+        self.queued_count = max(0, self.queued_count - 1)
+
     def requeued(self, versions: Collection[VersionId]) -> None:
         """Rows of these versions were put back into the queue by somebody else."""
         for lane in self._lanes.all():
@@ -149,11 +155,11 @@ class Dispatcher:
             run.recorder.drop()
 
     async def settle(self, prediction_id: PredictionId) -> None:
-        """Return when a held-back prediction is in the store, or could not be."""
+        """Return when a held-back prediction is in the store, or could not be: the caller looks."""
         run = self._runs.get(prediction_id)
         if run is not None:
             run.recorder.appear()
-            await run.recorder.flush()
+            await run.recorder.until_placed()
 
     # --- feeding slots ------------------------------------------------------------------------------------------------
 
@@ -230,10 +236,10 @@ class Dispatcher:
         if self._inputs.has_files(instance.version, prediction.input):
             run.preparing = self._spawn(self._prepare(run, instance))
         else:
-            self._start_code(run, instance, Work(prediction.id, prediction.input), now)
+            self._start_code(run, instance, Work(prediction.id, open_input(prediction.input)), now)
 
     def _start_code(self, run: Run, instance: PooledInstance, work: Work, now: datetime) -> None:
-        run.recorder.started(now)
+        run.recorder.started(now, instance.id)
         known(instance.handle).predict(work)
         self._laggards.watch(run.recorder)
 
@@ -253,7 +259,8 @@ class Dispatcher:
             return
         run.preparing = None
         if run.instance is instance:
-            self._start_code(run, instance, Work(prediction.id, prediction.input, files), self._desk.clock.now())
+            work = Work(prediction.id, open_input(prediction.input), files)
+            self._start_code(run, instance, work, self._desk.clock.now())
 
     # --- what instances report ----------------------------------------------------------------------------------------
 
@@ -313,10 +320,10 @@ class Dispatcher:
             now: The time of the request.
 
         Returns:
-            False when it is not claimed here.
+            False when it is not claimed here, or on its way back to the queue.
         """
         run = self._runs.get(prediction_id)
-        if run is None:
+        if run is None or run.recorder.ending in GIVING_BACK:
             return False
         recorder = run.recorder
         if recorder.ending is not None:
@@ -330,6 +337,14 @@ class Dispatcher:
         self.feed(run.lane)
         return True
 
+    async def until_given_back(self, prediction_id: PredictionId, *, timeout_seconds: float) -> None:
+        """Return when a prediction on its way back to the queue is there; at once for any other."""
+        run = self._runs.get(prediction_id)
+        if run is not None and run.recorder.ending in GIVING_BACK:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await run.recorder.flush()
+
     def end_when_claimed(self, prediction_id: PredictionId, result: Result) -> None:
         """A claim of this prediction is on its way: end it on arrival instead of running it."""
         self._cancel_when_claimed[prediction_id] = result
@@ -342,6 +357,10 @@ class Dispatcher:
     def is_claiming(self) -> bool:
         """Whether a claim is under way whose predictions are not among the runs yet."""
         return any(lane.is_claiming for lane in self._lanes.all())
+
+    def run_of(self, prediction_id: PredictionId) -> Run | None:
+        """A prediction that is claimed here."""
+        return self._runs.get(prediction_id)
 
     def runs(self) -> list[Run]:
         """Everything claimed here."""
@@ -388,7 +407,7 @@ class Dispatcher:
             run.instance.handle.discard_files(recorder.prediction.id)
         if run.folder is not None:
             self._spawn(self._remove_folder(run.folder))
-        if recorder.ending in (Ending.RELEASE, Ending.REQUEUE):
+        if recorder.ending in GIVING_BACK:
             self.enqueue(run.lane.version)
             self.queued(run.lane.version)
 

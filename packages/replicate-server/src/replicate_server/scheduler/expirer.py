@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 
+from replicate_server.domain.ids import PredictionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction
 from replicate_server.scheduler.dispatcher import Dispatcher
@@ -25,9 +27,15 @@ class Expirer:
         """End what is overdue; returns the next deadline of an active prediction."""
         now = self._desk.clock.now()
         self._stop_long_runs(now)
-        overdue = await self._desk.store.overdue_predictions(now, limit=_PAGE)
-        for prediction in overdue:
-            await self._expire(prediction, now)
+        seen: set[PredictionId] = set()
+        while overdue := await self._desk.store.overdue_predictions(now, limit=_PAGE):
+            # Together, so that one commit ends many.
+            await asyncio.gather(*(self._expire(prediction, now) for prediction in overdue))
+            ids = {prediction.id for prediction in overdue}
+            # Code that is being stopped stays overdue for a while; a page of nothing else waits for the next tick.
+            if len(overdue) < _PAGE or ids == seen:
+                break
+            seen = ids
         upcoming = await self._desk.store.next_deadline()
         # A deadline in the past belongs to code that is being stopped: the normal tick suffices for it.
         return upcoming if upcoming is not None and upcoming > now else None

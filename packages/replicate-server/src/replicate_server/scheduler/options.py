@@ -26,7 +26,7 @@ class SchedulerOptions:
     instance_resources: Resources = field(default_factory=Resources)
     cancel_grace_seconds: float = 10
     lease_seconds: float = 15
-    shutdown_grace_seconds: float = 30
+    shutdown_grace_seconds: float = 25
 
     tick_seconds: float = 1.0
     """Longest time between two looks of the planner."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from replicate_server.domain.ids import PredictionId
+from replicate_server.domain.ids import InstanceId, PredictionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Prediction
+from replicate_server.domain.secret_inputs import mask_input
 from replicate_server.ports.store import Outcome
 
 INTERRUPTED = "Prediction interrupted; please retry (code: PA)"
@@ -33,6 +34,7 @@ class Showing:
     logs: str
     metrics: Mapping[str, Any]
     started_at: datetime | None
+    instance_id: InstanceId | None = None
     error: None = None
     completed_at: None = None
 
@@ -97,6 +99,7 @@ def present(prediction: Prediction, status: Status, shown: Outcome | Showing) ->
         created_at=prediction.created_at,
         source=prediction.source,
         deployment=prediction.deployment,
+        hardware=prediction.hardware,
         output=shown.output,
         error=shown.error,
         logs=shown.logs,
@@ -110,13 +113,16 @@ def present(prediction: Prediction, status: Status, shown: Outcome | Showing) ->
         attempt=prediction.attempt,
         claim=None,
         cancel_requested_at=prediction.cancel_requested_at,
+        instance_id=shown.instance_id,
         data_removed=prediction.data_removed,
     )
 
 
 def conclude(prediction: Prediction, outcome: Outcome) -> Prediction:
-    """The record of a prediction that ended."""
-    return present(prediction, outcome.status, outcome)
+    """The record of a prediction that ended: nobody needs its secrets any more."""
+    record = present(prediction, outcome.status, outcome)
+    masked = mask_input(prediction.input)
+    return record if masked is prediction.input else replace(record, input=masked)
 
 
 def total_seconds(prediction: Prediction, completed_at: datetime) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from datetime import datetime, timedelta
 
 from replicate_server.domain.ids import ModelId, VersionId
 from replicate_server.domain.lifecycle import Status
@@ -32,6 +34,10 @@ logger = logging.getLogger(__name__)
 _QUEUE_COUNT_EXACT_BELOW = 1_000
 """`VersionQueue.queued` counts up to this."""
 _FAIL_PAGE = 200
+_FAIL_PAGES_MAX = 20
+"""Pages failed in one tick."""
+_RECOUNT_INTERVAL = timedelta(seconds=60)
+"""How often everything queued is counted while some version has more than `VersionQueue` counts."""
 _VERSIONS_REMEMBERED = 1_000
 
 
@@ -48,12 +54,20 @@ class Planner:
         self._fleet = fleet
         self._ender = ender
         self._versions: dict[VersionId, Version] = {}
+        self._counted_at: datetime | None = None
+
+    async def count_queued(self) -> None:
+        """Count everything queued, however much it is, for the dispatcher's limit."""
+        self._counted_at = self._desk.clock.now()
+        self._dispatcher.queued_count = await self._store.count_queued()
 
     async def tick(self) -> None:
         """Look, choose, act."""
         queues = await self._store.queues()
         if all(queue.queued < _QUEUE_COUNT_EXACT_BELOW for queue in queues):
             self._dispatcher.queued_count = sum(queue.queued for queue in queues)
+        elif self._counted_at is None or abs(self._desk.clock.now() - self._counted_at) >= _RECOUNT_INTERVAL:
+            await self.count_queued()
         snapshot = await self._build_snapshot(queues)
         for decision in decide(snapshot, now=self._desk.clock.now()):
             await self._perform(decision)
@@ -134,9 +148,11 @@ class Planner:
             error, logs = self._too_big(lane.version), ""
         else:
             error, logs = f"Model setup failed: {lane.setup_error}", lane.setup_log
-        while predictions := await self._store.queued_predictions(version_id, limit=_FAIL_PAGE):
+        # A bounded number at a time: a long queue of a broken version must not keep the planner from the others.
+        for _ in range(_FAIL_PAGES_MAX):
+            predictions = await self._store.queued_predictions(version_id, limit=_FAIL_PAGE)
             result = Result(Status.FAILED, self._desk.clock.now(), error)
-            ended = [await self._ender.end(prediction, result, logs=logs) for prediction in predictions]
+            ended = await asyncio.gather(*(self._ender.end(prediction, result, logs=logs) for prediction in predictions))
             if not any(ended):
                 return
 

@@ -18,6 +18,7 @@ from enum import Enum
 
 from cog.worker.protocol import Done, Metric, Output
 
+from replicate_server.domain.ids import InstanceId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction
 from replicate_server.ports.store import ClaimRef, StorageUnavailable
@@ -44,6 +45,10 @@ class Ending(Enum):
     """The claim was lost, or the row could never be stored: nothing is written."""
 
 
+GIVING_BACK = frozenset({Ending.RELEASE, Ending.REQUEUE})
+"""Endings after which the prediction is queued again."""
+
+
 class Recorder:
     """Records one claimed prediction from its claim to the end of that claim."""
 
@@ -55,6 +60,7 @@ class Recorder:
         "_is_closed",
         "_is_marked",
         "_is_stored",
+        "_placed",
         "_ref",
         "_result",
         "_scribe",
@@ -90,6 +96,7 @@ class Recorder:
         self._scribe = Scribe(desk, prediction, progress)
         self._ref = ClaimRef(prediction.id, known(prediction.claim).token)
         self._is_stored = is_stored
+        self._placed: asyncio.Future[None] | None = None
         self._is_marked = False
         self._is_closed = False
         self._has_given_up = False
@@ -116,8 +123,14 @@ class Recorder:
         """Whether this attempt yielded anything."""
         return self._scribe.has_output
 
-    def started(self, at: datetime) -> None:
+    @property
+    def instance_id(self) -> InstanceId | None:
+        """Where its code was started; None before."""
+        return self._scribe.instance_id
+
+    def started(self, at: datetime, instance_id: InstanceId) -> None:
         """Its code is being started."""
+        self._scribe.instance_id = instance_id
         self._scribe.started_at = at
         if self._wants_writing and self.prediction.webhook is not None:
             self._wake()
@@ -177,6 +190,14 @@ class Recorder:
         if self.ending is None:
             self._wants_writing = True
             self._wake()
+
+    async def until_placed(self) -> None:
+        """Return when its row is on disk, or when that turned out to be impossible; the store knows which."""
+        if self._is_stored or self._is_closed:
+            return
+        if self._placed is None:
+            self._placed = asyncio.get_running_loop().create_future()
+        await asyncio.wait([self._placed])
 
     async def flush(self) -> None:
         """Return when nothing is left to be written now. The caller bounds the wait."""
@@ -262,6 +283,7 @@ class Recorder:
     async def _insert(self) -> bool:
         await self._desk.store.create_prediction(self.prediction)
         self._is_stored = True
+        self._tell_placed()
         return True
 
     async def _insert_queued(self) -> bool:
@@ -334,9 +356,14 @@ class Recorder:
             self._desk.hub.finished(current)
         self.drop()
 
+    def _tell_placed(self) -> None:
+        if self._placed is not None and not self._placed.done():
+            self._placed.set_result(None)
+
     def _close(self, ending: Ending) -> None:
         self.ending = ending
         self._is_closed = True
+        self._tell_placed()
         if self.prediction.webhook is not None:
             self._desk.composer.forget(self.prediction.id)
         self._ended(self)

@@ -60,8 +60,20 @@ class Rescuer:
     async def _rescue_orphans(self) -> None:
         """Find claims of this process that it does not know of, after a write failed half-way."""
         self._dispatcher.may_have_orphans = False
+        try:
+            await self._find_orphans()
+        except BaseException:
+            # Nobody else would look: the lease of these claims is renewed with all others.
+            self._dispatcher.may_have_orphans = True
+            raise
+
+    async def _find_orphans(self) -> None:
         # No holder has the empty name, so these are the claims of all.
         claimed = await self._desk.store.claimed_by_others(HolderId(""), limit=_ORPHANS_MAX)
+        if self._dispatcher.is_claiming:
+            # Some of them may be on their way to the dispatcher.
+            self._dispatcher.may_have_orphans = True
+            return
         own = [prediction for prediction in claimed if known(prediction.claim).holder == self._holder]
         orphans = self._not_alive(own)
         if orphans:

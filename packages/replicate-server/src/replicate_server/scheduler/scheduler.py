@@ -25,6 +25,7 @@ from replicate_server.scheduler.planner import Planner
 from replicate_server.scheduler.rescuer import Rescuer
 from replicate_server.scheduler.run_counts import RunCounts
 from replicate_server.scheduler.scribe import RecordingDesk, Result
+from replicate_server.scheduler.standing import Standing, stand_in_queue, stand_of_run
 from replicate_server.scheduler.unclaimed import UnclaimedEnder
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Scheduler:
         self._options = options
         holder = HolderId(build_record_id("hold", parts.randomness(16)))
         desk = RecordingDesk(parts.store, parts.hub, parts.clock, options, parts.composer, parts.outputs, parts.wake_deliverer)
-        lanes = Lanes()
+        lanes = self._lanes = Lanes()
         self.dispatcher = Dispatcher(Dispatch(desk, lanes, holder, parts.inputs, parts.inputs_dir, self.wake))
         self.fleet = Fleet(FleetContext(parts.engine, lanes, self.dispatcher, parts.clock, parts.randomness, options, self.wake))
         self._ender = UnclaimedEnder(desk, self.dispatcher)
@@ -87,14 +88,23 @@ class Scheduler:
     async def start(self) -> None:
         """Rescue what an earlier process left, then begin."""
         await self._rescuer.rescue_at_start()
+        await self._planner.count_queued()
         for duty in self._duties():
             duty.start()
 
-    async def stop(self) -> None:
-        """Refuse new work, let running predictions end within the grace, stop instances, and write what is left to write."""
+    def close_admission(self) -> None:
+        """Refuse new predictions from now on; the first thing a stop does."""
         self.dispatcher.close_admission()
+
+    async def stop(self, *, grace_seconds: float | None = None) -> None:
+        """Refuse new work, let running predictions end within the grace, stop instances, and write what is left to write.
+
+        Args:
+            grace_seconds: Instead of the option's. Stopping again with another grace is fine.
+        """
+        self.close_admission()
         await self._planning.stop()
-        if not await self.dispatcher.drain(self._options.shutdown_grace_seconds):
+        if not await self.dispatcher.drain(self._options.shutdown_grace_seconds if grace_seconds is None else grace_seconds):
             logger.warning("some predictions did not end within the grace; they run again after the next start")
         await self.fleet.stop_all()
         await self.dispatcher.drain(_STOP_FLUSH_SECONDS)
@@ -115,6 +125,7 @@ class Scheduler:
             # A claim may be under way: whoever of the two comes first ends it.
             self.dispatcher.end_when_claimed(prediction_id, result)
             try:
+                await self.dispatcher.until_given_back(prediction_id, timeout_seconds=wait_seconds)
                 if await self._ender.end(prediction, result):
                     return await self._reload(prediction)
                 if not self.dispatcher.end_early(prediction_id, unstarted=Status.CANCELED, now=now):
@@ -125,6 +136,17 @@ class Scheduler:
         else:
             await self._parts.hub.wait_finished(prediction_id, timeout_seconds=wait_seconds)
         return await self._reload(prediction)
+
+    async def standing(self, prediction: Prediction) -> Standing:
+        """Where an active prediction stands now. One query for a queued one, none for the others."""
+        now = self._parts.clock.now()
+        run = self.dispatcher.run_of(prediction.id)
+        if run is not None:
+            return stand_of_run(run, now)
+        if prediction.claim is not None:
+            return Standing()
+        queued_before = await self._parts.store.queued_before(prediction)
+        return stand_in_queue(self._lanes.find(prediction.version_id), queued_before, now)
 
     async def _reload(self, prediction: Prediction) -> Prediction:
         return await self._parts.store.prediction(prediction.id) or prediction

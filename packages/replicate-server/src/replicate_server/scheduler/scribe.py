@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 from cog.worker.protocol import Done, Metric, Output, OutputFile
 
-from replicate_server.domain.ids import PredictionId
+from replicate_server.domain.ids import InstanceId, PredictionId
 from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Event, Prediction, StoredFile, WebhookMessage
+from replicate_server.domain.secret_inputs import mask_text, secret_texts
 from replicate_server.ports.clock import Clock
 from replicate_server.ports.events import EventHub
 from replicate_server.ports.store import NOTHING, Consequences, Outcome, PredictionStore
@@ -27,6 +28,8 @@ from replicate_server.scheduler.progress import Progress
 from replicate_server.scheduler.transcript import Transcript, json_size_bytes
 
 logger = logging.getLogger(__name__)
+
+_NO_MESSAGE = "The prediction failed without a message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +90,12 @@ class Scribe:
         "_draft",
         "_final",
         "_is_start_told",
+        "_secrets",
         "_sequence",
         "_transcript",
         "_written_sequence",
         "fault",
+        "instance_id",
         "started_at",
     )
 
@@ -101,8 +106,11 @@ class Scribe:
         self._draft: Draft | None = None
         self._final: FinalWrite | None = None
         self._is_start_told = prediction.webhook is None
+        self._secrets = secret_texts(prediction.input)
         self.started_at: datetime | None = None
         """When the code was started; None before."""
+        self.instance_id: InstanceId | None = None
+        """Where it was started; None before."""
         self.fault: str | None = None
         """Why the platform will fail the prediction whatever its code says, once that is so."""
         if progress is not None:
@@ -132,7 +140,7 @@ class Scribe:
 
     def logged(self, text: str) -> None:
         """The code wrote text."""
-        self.transcript.add_log(text)
+        self.transcript.add_log(mask_text(text, self._secrets))
 
     def measured(self, message: Metric) -> None:
         """The code recorded a metric."""
@@ -212,6 +220,7 @@ class Scribe:
             logs=said.logs,
             metrics=dict(said.metrics),
             started_at=self.started_at,
+            instance_id=self.instance_id,
         )
         return present(prediction, Status.PROCESSING, showing)
 
@@ -261,9 +270,6 @@ class Scribe:
         status, error = result.status, result.error
         if self.fault is not None:
             status, error, output = Status.FAILED, self.fault, None
-        if status is Status.FAILED and done is not None and done.traceback:
-            logs = self._transcript.logs if self._transcript is not None else ""
-            self.transcript.add_log(done.traceback if not logs or logs.endswith("\n") else "\n" + done.traceback)
         said = self._transcript
         metrics = dict(said.metrics) if said is not None else {}
         if started_at is not None:
@@ -274,9 +280,10 @@ class Scribe:
             completed_at=completed_at,
             started_at=started_at,
             output=output,
-            error=(error or "The prediction failed without a message") if status is Status.FAILED else None,
+            error=mask_text(error or _NO_MESSAGE, self._secrets) if status is Status.FAILED else None,
             logs=said.logs if said is not None else "",
             metrics=metrics,
+            instance_id=self.instance_id,
         )
 
     async def _final_output(self, prediction: Prediction, done: Done | None, draft: Draft | None) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from replicate_server.domain import references
 from replicate_server.domain.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
@@ -242,9 +242,25 @@ class AccountService:
         secret = await self._store.webhook_secret(account_id)
         if secret is not None:
             return secret
+        return await self._store.create_webhook_secret(self._new_secret(account_id))
+
+    async def rotate_webhook_secret(self, account_id: AccountId, *, overlap_seconds: float) -> WebhookSecret:
+        """Replace the account's signing secret; messages carry the old signature too until the overlap is over (promise W4)."""
+        secret = self._new_secret(account_id)
+        await self._store.rotate_webhook_secret(secret, valid_until=secret.created_at + timedelta(seconds=overlap_seconds))
+        return secret
+
+    async def signing_keys(self, account_id: AccountId) -> list[str]:
+        """The keys that messages are signed with: the current one, and during a rotation the one before."""
+        current = await self.webhook_secret(account_id)
+        retired = await self._store.retired_webhook_secret(account_id)
+        is_valid = retired is not None and retired.valid_until > self._clock.now()
+        return [current.key, retired.key] if retired is not None and is_valid else [current.key]
+
+    def _new_secret(self, account_id: AccountId) -> WebhookSecret:
         # Standard base64 has no underscore: official clients split the secret at it (reference http-api §5.2).
         key = "whsec_" + base64.b64encode(self._randomness(WEBHOOK_SECRET_BYTES)).decode()
-        return await self._store.create_webhook_secret(WebhookSecret(account_id, key, self._clock.now()))
+        return WebhookSecret(account_id, key, self._clock.now())
 
 
 def _is_valid(token: Token, now: datetime) -> bool:

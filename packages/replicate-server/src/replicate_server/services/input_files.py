@@ -18,7 +18,6 @@ from replicate_server.domain.ids import FileId, VersionId
 from replicate_server.domain.media_types import extension_of
 from replicate_server.domain.records import Prediction, StoredFile, Version
 from replicate_server.ports.blobs import BlobMissing, BlobStore
-from replicate_server.ports.clock import Clock
 from replicate_server.ports.fetching import Fetcher, FetchFailed, FetchRefused
 from replicate_server.ports.store import FileStore
 from replicate_server.services.data_uris import InvalidDataUri, is_data_uri, parse_data_uri
@@ -42,7 +41,6 @@ class InputFiles:
         store: FileStore,
         blobs: BlobStore,
         fetcher: Fetcher,
-        clock: Clock,
         *,
         base_url: str,
         size_bytes_max: int,
@@ -50,7 +48,6 @@ class InputFiles:
         self._store = store
         self._blobs = blobs
         self._fetcher = fetcher
-        self._clock = clock
         self._base_url = base_url.rstrip("/")
         self._size_bytes_max = size_bytes_max
         self._schemas: OrderedDict[VersionId, Mapping[str, Any] | None] = OrderedDict()
@@ -154,7 +151,8 @@ class InputFiles:
             file = await self._store.file_by_delivery(parts[1])
         else:
             return None
-        if file is None or (file.expires_at is not None and file.expires_at <= self._clock.now()):
+        # A file that was there when the prediction was accepted is there when it runs, however long it waited.
+        if file is None or (file.expires_at is not None and file.expires_at <= prediction.created_at):
             raise FetchFailed("this server has no such file, or it has expired")
         return file
 

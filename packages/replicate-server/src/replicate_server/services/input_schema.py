@@ -5,6 +5,7 @@ Pure. `validation` and `input_files` both need it; neither parses a schema docum
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from replicate_server.domain.records import Version
 Schema = Mapping[str, Any]
 
 DEPTH_MAX = 32
+NODES_MAX = 20_000
 
 _SCHEMAS_PREFIX = "#/components/schemas/"
 _LISTS = ("anyOf", "oneOf", "allOf")
@@ -26,26 +28,29 @@ def build_input_schema(version: Version, *, component: str = "Input") -> dict[st
     """
     schemas = version.openapi_schema.get("components", {}).get("schemas", {})
     schema = schemas.get(component)
-    plain = _to_plain(schema, schemas, depth=0) if isinstance(schema, Mapping) else {}
+    plain = _to_plain(schema, schemas, depth=0, budget=itertools.count()) if isinstance(schema, Mapping) else {}
     return {"type": "object", **plain}
 
 
-def _to_plain(schema: Schema, schemas: Schema, *, depth: int) -> dict[str, Any]:
-    if depth > DEPTH_MAX:
+def _to_plain(schema: Schema, schemas: Schema, *, depth: int, budget: Iterator[int]) -> dict[str, Any]:
+    # An author writes the document. References that name each other twice would double it at every level.
+    if depth > DEPTH_MAX or next(budget) > NODES_MAX:
         return {}
     reference = schema.get("$ref")
     if isinstance(reference, str) and reference.startswith(_SCHEMAS_PREFIX):
         named = schemas.get(reference.removeprefix(_SCHEMAS_PREFIX), {})
-        return _to_plain(named, schemas, depth=depth + 1)
+        return _to_plain(named, schemas, depth=depth + 1, budget=budget)
     plain = {name: value for name, value in schema.items() if name not in ("nullable", "$ref", "default", "examples")}
     for name in _LISTS:
         if isinstance(schema.get(name), list):
-            plain[name] = [_to_plain(item, schemas, depth=depth + 1) for item in schema[name]]
+            plain[name] = [_to_plain(item, schemas, depth=depth + 1, budget=budget) for item in schema[name]]
     for name in ("items", "additionalProperties"):
         if isinstance(schema.get(name), Mapping):
-            plain[name] = _to_plain(schema[name], schemas, depth=depth + 1)
+            plain[name] = _to_plain(schema[name], schemas, depth=depth + 1, budget=budget)
     if isinstance(schema.get("properties"), Mapping):
-        plain["properties"] = {name: _to_plain(item, schemas, depth=depth + 1) for name, item in schema["properties"].items()}
+        plain["properties"] = {
+            name: _to_plain(item, schemas, depth=depth + 1, budget=budget) for name, item in schema["properties"].items()
+        }
     # cog wraps choices as {"allOf": [{"$ref": …}]}; unwrapped, an error names the keyword itself.
     if len(plain.get("allOf", ())) == 1:
         (only,) = plain.pop("allOf")
@@ -97,6 +102,19 @@ def file_pointers(schema: Schema, value: Any, pointer: str = "") -> Iterator[tup
             inner = schema.get("properties", {}).get(name, others)
             if isinstance(inner, Mapping):
                 yield from file_pointers(inner, item, f"{pointer}/{_escape(name)}")
+
+
+def secret_names(schema: Schema) -> Iterator[str]:
+    """The properties of an input schema (already plain) whose value, or whose items, are secret."""
+    for name, item in schema.get("properties", {}).items():
+        inner = item.get("items")
+        if _is_secret(item) or (isinstance(inner, Mapping) and _is_secret(inner)):
+            yield name
+
+
+def _is_secret(schema: Schema) -> bool:
+    members = [member for name in _LISTS for member in schema.get(name, ())]
+    return schema.get("x-cog-secret") is True or any(_is_secret(member) for member in members)
 
 
 def is_file_uri(text: str) -> bool:

@@ -142,6 +142,9 @@ def _problem_of(name: str, value: Any) -> str | None:
 
 
 def _is_web_url(text: str) -> bool:
+    if not text.isprintable() or any(character in text for character in ' <>"'):
+        # urlsplit drops line breaks silently, and such text has no business in a link.
+        return False
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -5,6 +5,7 @@ Owns what of cog.yaml the platform acts on, and what it tells the author it does
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,8 +18,12 @@ from replicate_server.domain.errors import BrokenPackage
 from replicate_server.domain.records import Package
 
 REQUIREMENTS_BYTES_MAX = 1024 * 1024
+CONFIG_BYTES_MAX = 128 * 1024
+"""Of cog.yaml. Reading YAML takes a second a megabyte, during which everything else waits."""
 # Options that point out of the text that is resolved: the resolver sees the requirements, not the folder.
-UNSUPPORTED_OPTIONS = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable")
+# `name @ /path`, `name @ ./path`, and file: URLs in any case, which the resolver would read from the server's own disk.
+_LOCAL_REQUIREMENT = re.compile(r"@\s*[./~]|file:", re.IGNORECASE)
+UNSUPPORTED_OPTIONS = ("-r", "--requirement", "-c", "--constraint", "-e", "--editable", "-f", "--find-links")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +49,11 @@ def read_package(folder: Path, *, default_python: str) -> PackagePlan:
     Raises:
         BrokenPackage: With the file, the line and what to do.
     """
+    path = folder / "cog.yaml"
+    if path.is_file() and path.stat().st_size > CONFIG_BYTES_MAX:
+        raise BrokenPackage(f"cog.yaml is larger than {CONFIG_BYTES_MAX} bytes.")
     try:
-        config = load_config(folder / "cog.yaml")
+        config = load_config(path)
     except CogError as error:
         raise BrokenPackage(str(error)) from error
     if config.runner is None:
@@ -87,7 +95,7 @@ def _read_requirements(folder: Path, config: CogConfig) -> str:
         words = line.replace("=", " ").split()
         if words and words[0].startswith(UNSUPPORTED_OPTIONS) and not words[0].startswith("--extra"):
             raise BrokenPackage(f"{name}:{number}: {words[0]} is not supported; write the requirements into this file.")
-        if words and (words[0].startswith((".", "/")) or "file:" in line):
+        if words and (words[0].startswith((".", "/")) or _LOCAL_REQUIREMENT.search(line)):
             raise BrokenPackage(f"{name}:{number}: a local path is not supported; import the code from the folder.")
     return text
 

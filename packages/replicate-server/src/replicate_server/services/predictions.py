@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -13,8 +13,10 @@ from replicate_server.domain.lifecycle import Status, is_terminal
 from replicate_server.domain.records import Account, Claim, Event, Page, Prediction, Version, WebhookSubscription
 from replicate_server.ports.clock import Clock, Randomness
 from replicate_server.ports.events import EventHub
-from replicate_server.ports.store import PredictionFilter, PredictionStore
+from replicate_server.ports.store import NOTHING, Consequences, PredictionFilter, PredictionStore, StorageUnavailable
 from replicate_server.scheduler.scheduler import Scheduler
+from replicate_server.scheduler.standing import Standing
+from replicate_server.services.idempotency import Turn
 
 LIST_PAGE = 100
 """Predictions on a page (reference http-api §1.8)."""
@@ -38,7 +40,11 @@ class CreatePrediction:
     """Set: answer when it has ended, at the latest after so long."""
     cancel_after_seconds: float | None = None
     deployment: str | None = None
+    hardware: str | None = None
+    """What a deployment asks for; None: the hardware of the version's model."""
     source: str = "api"
+    turn: Turn | None = None
+    """Set: the request has an Idempotency-Key, which is stored in one transaction with the prediction."""
 
 
 class StreamShape(NamedTuple):
@@ -55,6 +61,23 @@ def stream_shape(version: Version) -> StreamShape:
     streams = output.get("type") == "array" and output.get("x-cog-array-type") == "iterator"
     items = output.get("items") or {}
     return StreamShape(streams, streams and items.get("format") == "uri")
+
+
+def as_created(prediction: Prediction) -> Prediction:
+    """A prediction as its create answered it, whatever has become of it since."""
+    return replace(
+        prediction,
+        status=Status.STARTING,
+        output=None,
+        error=None,
+        logs="",
+        metrics={},
+        started_at=None,
+        completed_at=None,
+        attempt=0,
+        claim=None,
+        instance_id=None,
+    )
 
 
 class PredictionService:
@@ -101,44 +124,73 @@ class PredictionService:
         prediction = self._build(request, checked, claim, now)
         self._scheduler.run_counts.add(prediction.model_id)
         if request.wait_seconds is None:
-            await self._admit(prediction, version, is_held_back=False)
+            await self._admit(prediction, version, request.turn, is_held_back=False)
             return prediction
         expected = self._hub.expect_finished(prediction.id)
-        is_held_back = claim is not None and self._may_hold_back(prediction, version)
+        is_held_back = claim is not None and request.turn is None and self._may_hold_back(prediction, version)
         try:
-            await self._admit(prediction, version, is_held_back=is_held_back)
+            await self._admit(prediction, version, request.turn, is_held_back=is_held_back)
         except BaseException as error:
             expected.cancel()
             if isinstance(error, Exception):
                 self._hub.abandoned(prediction.id, error)
             raise
-        seconds = min(request.wait_seconds, self._wait_seconds_max) * (1 - SYNC_MARGIN)
-        ended = await self._hub.wait_expected(prediction.id, expected, timeout_seconds=seconds)
+        ended = await self._hub.wait_expected(
+            prediction.id, expected, timeout_seconds=self._patience_seconds(request.wait_seconds)
+        )
         if ended is not None:
             return ended
         if is_held_back:
             await self._dispatcher.settle(prediction.id)
+            # Its failure may have come between the end of the wait and now, when nobody listened.
+            if await self._store.prediction(prediction.id) is None:
+                raise StorageUnavailable("the prediction could not be stored")
         return prediction
 
-    async def _admit(self, prediction: Prediction, version: Version, *, is_held_back: bool) -> None:
+    async def repeat_create(self, account: Account, prediction_id: PredictionId, *, wait_seconds: float | None) -> Prediction:
+        """What `create` answered for a prediction that exists: as it was created, or as it ended if the caller waits for that.
+
+        Raises:
+            NotFound: If it was deleted since.
+        """
+        prediction = await self.get(account, prediction_id)
+        if wait_seconds is not None:
+            if not is_terminal(prediction.status):
+                await self._hub.wait_finished(prediction.id, timeout_seconds=self._patience_seconds(wait_seconds))
+                prediction = await self.get(account, prediction_id)
+            if is_terminal(prediction.status):
+                return prediction
+        return as_created(prediction)
+
+    def _patience_seconds(self, wait_seconds: float) -> float:
+        return min(wait_seconds, self._wait_seconds_max) * (1 - SYNC_MARGIN)
+
+    async def _admit(self, prediction: Prediction, version: Version, turn: Turn | None, *, is_held_back: bool) -> None:
         """Hand a prediction to the dispatcher and return when it is on disk, or when the recorder will see to that.
 
         The dispatcher comes first and the insert is submitted before the loop turns, so the store applies the insert before
         anything that the run leads to, and the code runs while the insert is being committed (docs/decisions/0040).
         """
+        consequences = NOTHING if turn is None else Consequences(key=turn.build_key(self._clock, prediction_id=prediction.id))
         if prediction.claim is None:
             self._dispatcher.enqueue(version)
-            await self._store.create_prediction(prediction)
+            try:
+                await self._store.create_prediction(prediction, consequences)
+            except Exception:
+                self._dispatcher.not_queued()
+                raise
             self._dispatcher.queued(version)
         elif is_held_back:
             self._dispatcher.run_claimed(version, prediction, is_held_back=True)
         else:
             self._dispatcher.run_claimed(version, prediction, is_held_back=False)
             try:
-                await self._store.create_prediction(prediction)
+                await self._store.create_prediction(prediction, consequences)
             except Exception:
                 self._dispatcher.not_stored(prediction.id)
                 raise
+        if turn is not None:
+            turn.recorded()
         if prediction.deadline_at is not None:
             self._scheduler.wake_expirer()
 
@@ -165,6 +217,7 @@ class PredictionService:
             created_at=now,
             source=request.source,
             deployment=request.deployment,
+            hardware=request.hardware or version.hardware,
             deadline_at=now + timedelta(seconds=after) if after is not None else None,
             webhook=request.webhook,
             stream_token=build_secret_text(self._randomness(32)) if shape.streams else None,
@@ -183,6 +236,10 @@ class PredictionService:
         if prediction is None or prediction.account_id != account.id:
             raise NotFound
         return prediction
+
+    async def standing(self, prediction: Prediction) -> Standing | None:
+        """Where a prediction stands in the queue, or runs; None when it has ended."""
+        return None if is_terminal(prediction.status) else await self._scheduler.standing(prediction)
 
     async def list(self, filters: PredictionFilter, cursor: str | None) -> Page[Prediction]:
         """One page of an account's predictions, newest first.

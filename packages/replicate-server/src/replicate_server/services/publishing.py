@@ -137,8 +137,8 @@ class PublishService:
         await asyncio.to_thread(self._work_dir.mkdir, parents=True, exist_ok=True)
         folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._work_dir, prefix="publish-"))
         try:
-            received = await self._receive(archive, folder / "layer.tar.gz", log)
-            layer = await self._unpack(received, folder / "source", log)
+            received = await self._receive(archive, folder / "layer.tar.gz")
+            layer = await self._unpack(received, folder / "source")
             plan = await asyncio.to_thread(read_package, folder / "source", default_python=self._platform.python_version)
             for warning in plan.warnings:
                 log(f"warning: {warning}\n")
@@ -157,15 +157,13 @@ class PublishService:
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    async def _receive(self, archive: AsyncIterator[bytes], target: Path, log: Callable[[str], None]) -> ReceivedArchive:
+    async def _receive(self, archive: AsyncIterator[bytes], target: Path) -> ReceivedArchive:
         try:
-            received = await receive_archive(archive, target, size_bytes_max=self._limits.size_bytes_max)
+            return await receive_archive(archive, target, size_bytes_max=self._limits.size_bytes_max)
         except ArchiveTooLarge as error:
             raise TooLarge(f"A package may have at most {self._limits.size_bytes_max} bytes.") from error
-        log(f"received {received.size_bytes / 1e6:.1f} MB\n")
-        return received
 
-    async def _unpack(self, received: ReceivedArchive, target: Path, log: Callable[[str], None]) -> Layer:
+    async def _unpack(self, received: ReceivedArchive, target: Path) -> Layer:
         def unpack() -> Layer:
             target.mkdir()
             with received.path.open("rb") as opened:
@@ -192,7 +190,7 @@ class PublishService:
             return package, await self._engine.describe(package, str(source), log=log)
         except PackageBroken as error:
             tail = error.log[-LOG_TAIL_CHARACTERS:].strip()
-            raise BrokenPackage(f"{error}\n{tail}" if tail else str(error)) from error
+            raise BrokenPackage(f"{error}\n{tail}" if tail not in ("", str(error)) else str(error)) from error
 
     async def _store_content(self, received: ReceivedArchive, documents: VersionDocuments) -> None:
         """Store what the version id names. Content that is there already is not written again."""
@@ -218,6 +216,7 @@ class PublishService:
             openapi_schema=schema,
             manifest=documents.manifest,
             package=package,
+            hardware=model.hardware,
         )
         if await self._store.create_version(version):
             return version

@@ -17,7 +17,14 @@ import jsonschema_rs
 from replicate_server.domain.errors import FieldError, InvalidInput
 from replicate_server.domain.ids import VersionId
 from replicate_server.domain.records import Version
-from replicate_server.services.input_schema import build_input_schema, file_pointers, has_file_inside, is_file_uri
+from replicate_server.domain.secret_inputs import seal
+from replicate_server.services.input_schema import (
+    build_input_schema,
+    file_pointers,
+    has_file_inside,
+    is_file_uri,
+    secret_names,
+)
 
 VALIDATORS_MAX = 4_096
 ERRORS_MAX = 100
@@ -41,6 +48,8 @@ class _InputValidator:
     names: frozenset[str] | None
     """The declared inputs; None when the schema declares none and every key is passed on."""
     has_files: bool
+    secrets: frozenset[str]
+    """The declared inputs whose values only the model may see."""
 
 
 _validators: OrderedDict[VersionId, _InputValidator] = OrderedDict()
@@ -51,6 +60,7 @@ def validate_input(version: Version, input: Mapping[str, Any]) -> Mapping[str, A
 
     Returns:
         The input without keys that the model does not declare: they are accepted and dropped, so that a model never sees them.
+        Its secrets are sealed.
 
     Raises:
         InvalidInput: If the schema refuses it, or a file input is neither an http(s) URL nor a data URI.
@@ -64,6 +74,8 @@ def validate_input(version: Version, input: Mapping[str, Any]) -> Mapping[str, A
         errors = [_format_error(pointer) for pointer, text in file_pointers(validator.schema, input) if not is_file_uri(text)]
         if errors:
             raise InvalidInput(errors)
+    if validator.secrets:
+        input = seal(input, validator.secrets)
     if validator.names is None or input.keys() <= validator.names:
         return input
     return {name: value for name, value in input.items() if name in validator.names}
@@ -82,6 +94,7 @@ def _compile(version: Version) -> _InputValidator:
         compiled=compiled,
         names=frozenset(properties) if isinstance(properties, Mapping) else None,
         has_files=has_file_inside(schema),
+        secrets=frozenset(secret_names(schema)),
     )
     _validators[version.id] = validator
     while len(_validators) > VALIDATORS_MAX:

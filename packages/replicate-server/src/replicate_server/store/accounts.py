@@ -7,16 +7,23 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from replicate_server.domain.ids import AccountId
-from replicate_server.domain.records import Account, Token, WebhookSecret
+from replicate_server.domain.records import Account, RetiredSecret, Token, WebhookSecret
 from replicate_server.domain.scopes import ALL_SCOPES, Scope
 from replicate_server.ports.store import NameTaken
 from replicate_server.store.prediction_rows import select_all
 from replicate_server.store.readers import Readers
 from replicate_server.store.statements import Connection, Database, Row, Statement
-from replicate_server.store.tables import accounts, server_secrets, token_limits, tokens, webhook_secrets
+from replicate_server.store.tables import (
+    accounts,
+    retired_webhook_secrets,
+    server_secrets,
+    token_limits,
+    tokens,
+    webhook_secrets,
+)
 from replicate_server.store.values import micros, moment, optional_micros, optional_moment
 from replicate_server.store.writer import Operation, Writer
 
@@ -47,6 +54,14 @@ TOUCH_TOKEN = Statement(
 
 WEBHOOK_SECRET = Statement(select_all(webhook_secrets).where(webhook_secrets.c.account_id == bindparam("account_id")))
 INSERT_WEBHOOK_SECRET = Statement(insert(webhook_secrets))
+DELETE_WEBHOOK_SECRET = Statement(delete(webhook_secrets).where(webhook_secrets.c.account_id == bindparam("account_id")))
+RETIRED_SECRET = Statement(
+    select_all(retired_webhook_secrets).where(retired_webhook_secrets.c.account_id == bindparam("account_id"))
+)
+INSERT_RETIRED_SECRET = Statement(insert(retired_webhook_secrets))
+DELETE_RETIRED_SECRET = Statement(
+    delete(retired_webhook_secrets).where(retired_webhook_secrets.c.account_id == bindparam("account_id"))
+)
 SERVER_SECRET = Statement(select(server_secrets.c.value).where(server_secrets.c.name == bindparam("name")))
 INSERT_SERVER_SECRET = Statement(insert(server_secrets))
 
@@ -121,6 +136,24 @@ class InsertIfMissing(Operation[Row]):
         if row is None:
             raise LookupError("a row that was just inserted is gone")
         return row
+
+
+class RotateWebhookSecret(Operation[None]):
+    """Put a secret in the place of the current one, which is retired."""
+
+    def __init__(self, secret: WebhookSecret, valid_until: datetime) -> None:
+        self._parameters = {"account_id": secret.account_id, "key": secret.key, "created_at": micros(secret.created_at)}
+        self._valid_until = micros(valid_until)
+
+    def apply(self, connection: Connection) -> None:
+        """Retire and replace."""
+        current = connection.one(WEBHOOK_SECRET, self._parameters)
+        if current is not None:
+            retired = {"account_id": current[0], "key": current[1], "valid_until": self._valid_until}
+            connection.change(DELETE_RETIRED_SECRET, retired)
+            connection.change(INSERT_RETIRED_SECRET, retired)
+            connection.change(DELETE_WEBHOOK_SECRET, self._parameters)
+        connection.change(INSERT_WEBHOOK_SECRET, self._parameters)
 
 
 def token_parameters(token: Token) -> dict[str, Any]:
@@ -223,6 +256,15 @@ class SqlAccounts:
         """See the port."""
         parameters = {"account_id": secret.account_id, "key": secret.key, "created_at": micros(secret.created_at)}
         return build_webhook_secret(await self._writer.write(InsertIfMissing(WEBHOOK_SECRET, INSERT_WEBHOOK_SECRET, parameters)))
+
+    async def rotate_webhook_secret(self, secret: WebhookSecret, *, valid_until: datetime) -> None:
+        """See the port."""
+        await self._writer.write(RotateWebhookSecret(secret, valid_until))
+
+    async def retired_webhook_secret(self, account_id: AccountId) -> RetiredSecret | None:
+        """See the port."""
+        row = self._readers.point(lambda connection: connection.one(RETIRED_SECRET, {"account_id": account_id}))
+        return RetiredSecret(row[0], row[1], moment(row[2])) if row else None
 
     async def server_secret(self, name: str, *, if_missing: str) -> str:
         """See the port."""

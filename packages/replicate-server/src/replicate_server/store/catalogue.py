@@ -28,7 +28,7 @@ SELECT_MODEL = select(*_MODEL_COLUMNS, *_DETAIL_COLUMNS).select_from(
     models.outerjoin(model_details, model_details.c.model_id == models.c.id)
 )
 _SELECT_VERSION = (
-    select(*versions.columns, models.c.owner, models.c.name)
+    select(*versions.columns, models.c.owner, models.c.name, models.c.hardware)
     .select_from(versions.join(models, models.c.id == versions.c.model_id))
 )  # fmt: skip
 
@@ -152,7 +152,7 @@ def build_model(row: Row) -> Model:
 
 def build_version(row: Row) -> Version:
     """The record of a row of versions joined with its model."""
-    model_id, version_id, created_at, cog_version, openapi_schema, manifest, package, owner, name = row
+    model_id, version_id, created_at, cog_version, openapi_schema, manifest, package, owner, name, hardware = row
     return Version(
         id=version_id,
         model_id=model_id,
@@ -163,6 +163,7 @@ def build_version(row: Row) -> Version:
         openapi_schema=json_value(openapi_schema),
         manifest=bytes(manifest),
         package=msgspec.json.decode(package, type=Package),
+        hardware=hardware,
     )
 
 

@@ -47,11 +47,13 @@ def prediction_parameters(prediction: Prediction) -> dict[str, Any]:
         "status": prediction.status.value,
         "source": prediction.source,
         "deployment": prediction.deployment,
+        "hardware": prediction.hardware,
         "created_at": micros(prediction.created_at),
         "started_at": optional_micros(prediction.started_at),
         "completed_at": optional_micros(prediction.completed_at),
         "deadline_at": optional_micros(prediction.deadline_at),
         "cancel_requested_at": optional_micros(prediction.cancel_requested_at),
+        "instance_id": prediction.instance_id,
         "claim_holder": claim.holder if claim else None,
         "claim_instance_id": claim.instance_id if claim else None,
         "claim_token": claim.token if claim else 0,
@@ -74,8 +76,8 @@ def prediction_parameters(prediction: Prediction) -> dict[str, Any]:
 def build_prediction(row: Row) -> Prediction:
     """The record of a row of `SELECT_PREDICTION`."""
     (
-        prediction_id, account_id, model_id, model, version_id, status, source, deployment,
-        created_at, started_at, completed_at, deadline_at, cancel_requested_at,
+        prediction_id, account_id, model_id, model, version_id, status, source, deployment, hardware,
+        created_at, started_at, completed_at, deadline_at, cancel_requested_at, instance_id,
         claim_holder, claim_instance_id, claim_token, claim_expires_at,
         attempt, is_file_stream, data_removed, stream_token, webhook_url, webhook_events,
         _text_length, metrics, error, input_text, output, logs,
@@ -91,6 +93,7 @@ def build_prediction(row: Row) -> Prediction:
         created_at=moment(created_at),
         source=source,
         deployment=deployment,
+        hardware=hardware,
         output=optional_json_value(output),
         error=error,
         logs=logs,
@@ -104,6 +107,7 @@ def build_prediction(row: Row) -> Prediction:
         attempt=attempt,
         claim=Claim(claim_holder, claim_instance_id, claim_token, moment(claim_expires_at)) if claim_holder is not None else None,
         cancel_requested_at=optional_moment(cancel_requested_at),
+        instance_id=instance_id,
         data_removed=bool(data_removed),
     )
 
@@ -117,6 +121,10 @@ def event_parameters(event: Event) -> dict[str, Any]:
         "created_at": micros(event.created_at),
         "data": json_text(event.data),
     }
+
+
+EVENT_DATA = 4
+"""Where a row of events has its JSON text."""
 
 
 def build_event(row: Row) -> Event:

@@ -6,9 +6,11 @@ once the claim was released, requeued, taken again or ended, so it changes no ro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, literal_column, null, select, true, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, literal_column, null, or_, select, update
 
 from replicate_server.domain.lifecycle import Status
 from replicate_server.store.cursors import KeysetList
@@ -81,6 +83,7 @@ _OUTCOME: dict[str, Any] = {
     "logs": bindparam("outcome_logs"),
     "metrics": bindparam("outcome_metrics"),
     "started_at": func.coalesce(bindparam("outcome_started_at"), _row.started_at),
+    "instance_id": bindparam("outcome_instance_id"),
     "text_length": _row.text_length + bindparam("outcome_length"),
 }
 
@@ -114,6 +117,26 @@ QUEUED = Statement(
     SELECT_PREDICTION.where(_row.version_id == bindparam("version_id"), IS_UNCLAIMED)
     .order_by(_row.created_at, _row.id)
     .limit(bindparam("rows_max"))
+)
+
+# Counts along the queue's index from its beginning, so the limit bounds the cost.
+QUEUED_BEFORE = Statement(
+    select(func.count()).select_from(
+        select(_ONE.label("one"))
+        .where(
+            _row.version_id == bindparam("version_id"),
+            IS_UNCLAIMED,
+            _row.created_at <= bindparam("created_at"),
+            or_(_row.created_at != bindparam("created_at"), _row.id < bindparam("prediction_id")),
+        )
+        .limit(literal_column(str(QUEUED_COUNT_MAX)))
+        .subquery("counted")
+    )
+)
+
+# The bound makes it a search of the queue's partial index, which holds no other rows.
+COUNT_QUEUED = Statement(
+    select(func.count()).select_from(predictions).where(_row.version_id > literal_column("''"), IS_UNCLAIMED)
 )
 
 EXPIRED = Statement(
@@ -200,15 +223,21 @@ def _queues() -> Select[Any]:
 QUEUES = Statement(_queues())
 
 
-def _list(name: str, source: ColumnElement[bool]) -> KeysetList:
-    query = select(_row.created_at, _row.id, *predictions.columns).where(
-        _row.account_id == bindparam("account_id"),
-        source,
-    )
-    return KeysetList.build(name, query, _row.created_at, _row.id, is_descending=True)
+LIST_FILTERS: Mapping[str, ColumnElement[bool]] = {
+    "api": _row.source == constant("api"),
+    # The literal inequality is the partial index's predicate; without it the planner could not use that index.
+    "source": and_(_row.source == bindparam("source"), _row.source != constant("api")),
+    "status": _row.status == bindparam("status"),
+    "model": _row.model == bindparam("model"),
+    "version_id": _row.version_id == bindparam("version_id"),
+    "deployment": _row.deployment == bindparam("deployment"),
+}
+"""Filters of lists by name. Each has an index in list order, so a page costs the same whichever is given."""
 
 
-ALL_PREDICTIONS = _list("predictions", true())
-API_PREDICTIONS = _list("predictions", _row.source == constant("api"))
-# The literal inequality is the partial index's predicate; without it the planner could not use that index.
-OTHER_PREDICTIONS = _list("predictions", and_(_row.source == bindparam("source"), _row.source != constant("api")))
+@cache
+def prediction_list(filters: frozenset[str]) -> KeysetList:
+    """An account's predictions that pass all of these `LIST_FILTERS`; made on first use."""
+    conditions = [condition for name, condition in LIST_FILTERS.items() if name in filters]
+    query = select(_row.created_at, _row.id, *predictions.columns).where(_row.account_id == bindparam("account_id"), *conditions)
+    return KeysetList.build("predictions", query, _row.created_at, _row.id, is_descending=True)

@@ -11,6 +11,7 @@ from replicate_server.domain.lifecycle import Status
 from replicate_server.domain.records import Prediction
 from replicate_server.ports.store import NOTHING, ClaimRef, Consequences, Outcome
 from replicate_server.store import prediction_statements as sql
+from replicate_server.store.idempotency import DELETE_OVERTAKEN_KEY, INSERT_KEY, key_parameters
 from replicate_server.store.prediction_rows import (
     build_prediction,
     event_parameters,
@@ -39,6 +40,9 @@ def consequence_rows(consequences: Consequences) -> Rows:
         (sql.INSERT_FILE, [file_parameters(file) for file in consequences.files]),
         (sql.INSERT_MESSAGE, [message_parameters(message) for message in consequences.messages]),
     ]
+    if consequences.key is not None:
+        key = [key_parameters(consequences.key)]
+        rows += [(DELETE_OVERTAKEN_KEY, key), (INSERT_KEY, key)]
     return [(statement, parameters) for statement, parameters in rows if parameters]
 
 
@@ -71,6 +75,7 @@ def outcome_parameters(outcome: Outcome) -> dict[str, Any]:
         "outcome_error": outcome.error,
         "outcome_logs": outcome.logs,
         "outcome_metrics": json_text(outcome.metrics),
+        "outcome_instance_id": outcome.instance_id,
         "outcome_length": len(output or "") + len(outcome.logs),
     }
 

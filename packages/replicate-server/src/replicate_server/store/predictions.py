@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any, Final
 
@@ -11,9 +12,9 @@ from replicate_server.domain.records import Event, Page, Prediction
 from replicate_server.ports.store import NOTHING, ClaimRef, Consequences, Outcome, PredictionFilter, VersionQueue
 from replicate_server.store import prediction_statements as sql
 from replicate_server.store import prediction_writes as writes
-from replicate_server.store.cursors import EVERYTHING, KeysetList, Range, parse_cursor
+from replicate_server.store.cursors import EVERYTHING, Range, parse_cursor
 from replicate_server.store.folding import fold_events
-from replicate_server.store.prediction_rows import build_event, build_prediction
+from replicate_server.store.prediction_rows import EVENT_DATA, build_event, build_prediction
 from replicate_server.store.readers import Readers
 from replicate_server.store.statements import Connection, Row, Statement
 from replicate_server.store.values import json_value, micros, moment
@@ -45,9 +46,16 @@ class SqlPredictions:
 
     async def list_predictions(self, filters: PredictionFilter, *, cursor: str | None, limit: int) -> Page[Prediction]:
         """See the port."""
-        listing = _listing(filters.source)
+        given = {
+            "source": filters.source,
+            "status": filters.status,
+            "model": filters.model,
+            "version_id": filters.version_id,
+            "deployment": filters.deployment,
+        }
+        listing = sql.prediction_list(_filter_names(given))
         position = parse_cursor(listing.name, cursor) if cursor is not None else None
-        parameters = {"account_id": filters.account_id, "source": filters.source}
+        parameters = {"account_id": filters.account_id, **given}
         keys = Range(
             micros(filters.created_after) if filters.created_after is not None else EVERYTHING.first,
             micros(filters.created_before) if filters.created_before is not None else EVERYTHING.end,
@@ -103,9 +111,24 @@ class SqlPredictions:
         queues = [VersionQueue(version, model, queued, moment(oldest)) for version, model, queued, oldest in rows]
         return sorted(queues, key=lambda queue: (queue.oldest_created_at, queue.version_id))
 
+    async def count_queued(self) -> int:
+        """See the port."""
+        rows = await self._readers.run(lambda connection: connection.all(sql.COUNT_QUEUED, {}))
+        return int(rows[0][0])
+
     async def queued_predictions(self, version_id: VersionId, *, limit: int) -> list[Prediction]:
         """See the port."""
         return await self._load_all(sql.QUEUED, {"version_id": version_id, "rows_max": limit})
+
+    async def queued_before(self, prediction: Prediction) -> int:
+        """See the port."""
+        parameters = {
+            "version_id": prediction.version_id,
+            "created_at": micros(prediction.created_at),
+            "prediction_id": prediction.id,
+        }
+        row = await self._readers.run(lambda connection: connection.one(sql.QUEUED_BEFORE, parameters))
+        return int(row[0]) if row else 0
 
     async def claimed_by_others(self, holder: HolderId, *, limit: int) -> list[Prediction]:
         """See the port."""
@@ -130,12 +153,25 @@ class SqlPredictions:
         row = self._readers.point(lambda connection: connection.one(sql.NEXT_DEADLINE, {}))
         return moment(row[0]) if row else None
 
-    async def events_after(self, prediction_id: PredictionId, sequence: int, *, limit: int) -> list[Event]:
+    async def events_after(
+        self, prediction_id: PredictionId, sequence: int, *, limit: int, size_bytes_max: int | None = None
+    ) -> list[Event]:
         """See the port."""
         parameters = {"prediction_id": prediction_id, "after": sequence, "rows_max": limit}
-        return await self._readers.run(
-            lambda connection: [build_event(row) for row in connection.all(sql.EVENTS_AFTER, parameters)]
-        )
+
+        def read(connection: Connection) -> list[Event]:
+            if size_bytes_max is None:
+                return [build_event(row) for row in connection.all(sql.EVENTS_AFTER, parameters)]
+            found, size_bytes = [], 0
+            with closing(connection.each(sql.EVENTS_AFTER, parameters)) as rows:
+                for row in rows:
+                    found.append(build_event(row))
+                    size_bytes += len(row[EVENT_DATA])
+                    if size_bytes >= size_bytes_max:
+                        break
+            return found
+
+        return await self._readers.run(read)
 
     async def has_output_events(self, prediction_id: PredictionId) -> bool:
         """See the port."""
@@ -173,7 +209,7 @@ def _read_whole(connection: Connection, statement: Statement, parameters: dict[s
     return fold_events(prediction, ((kind, json_value(data)) for kind, data in entries))
 
 
-def _listing(source: str | None) -> KeysetList:
-    if source is None:
-        return sql.ALL_PREDICTIONS
-    return sql.API_PREDICTIONS if source == "api" else sql.OTHER_PREDICTIONS
+def _filter_names(given: Mapping[str, str | None]) -> frozenset[str]:
+    """Which of `sql.LIST_FILTERS` are asked for."""
+    names = {name for name, value in given.items() if value is not None}
+    return frozenset(names - {"source"} | {"api"} if given["source"] == "api" else names)

@@ -10,6 +10,7 @@ from replicate_server.store.catalogue import SqlCatalogue
 from replicate_server.store.collections import SqlCollections
 from replicate_server.store.deployments import SqlDeployments
 from replicate_server.store.files import SqlFiles
+from replicate_server.store.idempotency import SqlIdempotency
 from replicate_server.store.members import SqlMembers
 from replicate_server.store.model_changes import SqlModelChanges
 from replicate_server.store.outbox import SqlOutbox
@@ -31,6 +32,7 @@ class SqlStore(
     SqlMembers,
     SqlFiles,
     SqlOutbox,
+    SqlIdempotency,
 ):
     """`Store` on any SQL database that has a `Database` here. Its methods belong to one event loop's thread."""
 

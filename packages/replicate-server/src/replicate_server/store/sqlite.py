@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -138,6 +139,12 @@ class SqliteConnection:
         """Every row."""
         text, arguments = statement.compiled(DIALECT)
         return self._raw.execute(text, arguments(parameters)).fetchall()
+
+    def each(self, statement: Statement, parameters: Parameters) -> Generator[Row, None, None]:
+        """Row after row. An open cursor keeps the database from folding its log back, hence the closing."""
+        text, arguments = statement.compiled(DIALECT)
+        with closing(self._raw.execute(text, arguments(parameters))) as cursor:
+            yield from cursor
 
     def close(self) -> None:
         """Release it; the last one to close writes the log back into the database file."""

@@ -6,7 +6,7 @@ with positional parameters: executing through SQLAlchemy's engine costs several 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
@@ -107,6 +107,10 @@ class Connection(Protocol):
 
     def all(self, statement: Statement, parameters: Parameters) -> list[Row]:
         """Every row."""
+        ...
+
+    def each(self, statement: Statement, parameters: Parameters) -> Generator[Row, None, None]:
+        """Row after row; to be closed by whoever does not read to the end."""
         ...
 
     def close(self) -> None:

@@ -57,11 +57,13 @@ predictions = Table(
     Column("status", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("deployment", Text),
+    Column("hardware", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("started_at", BigInteger),
     Column("completed_at", BigInteger),
     Column("deadline_at", BigInteger),
     Column("cancel_requested_at", BigInteger),
+    Column("instance_id", Text),
     Column("claim_holder", Text),
     Column("claim_instance_id", Text),
     # The last token given out, also after the claim ended: the next claim counts on from it.
@@ -85,6 +87,11 @@ predictions = Table(
     Index("ix_predictions_account", "account_id", "created_at", "id"),
     # Nearly every prediction comes from the API, so only the others pay for a second list index.
     partial_index("ix_predictions_source", "account_id", "source", "created_at", "id", where="source <> 'api'"),
+    # Filtered lists. The last is small: few predictions come through a deployment.
+    Index("ix_predictions_status", "account_id", "status", "created_at", "id"),
+    Index("ix_predictions_model", "account_id", "model", "created_at", "id"),
+    Index("ix_predictions_version", "account_id", "version_id", "created_at", "id"),
+    partial_index("ix_predictions_deployment", "account_id", "deployment", "created_at", "id", where="deployment IS NOT NULL"),
     partial_index("ix_predictions_queue", "version_id", "created_at", "id", where="status = 'starting' AND claim_holder IS NULL"),
     partial_index("ix_predictions_lease", "claim_expires_at", where="claim_expires_at IS NOT NULL"),
     partial_index("ix_predictions_holder", "claim_holder", where="claim_holder IS NOT NULL"),
@@ -148,6 +155,16 @@ webhook_secrets = Table(
     Column("account_id", Text, nullable=False),
     Column("key", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("account_id"),
+)
+
+# A secret that was replaced, and until when messages are signed with it too. One for each account: the one before the current.
+retired_webhook_secrets = Table(
+    "retired_webhook_secrets",
+    metadata,
+    Column("account_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("valid_until", BigInteger, nullable=False),
     PrimaryKeyConstraint("account_id"),
 )
 
@@ -343,6 +360,8 @@ files = Table(
     Column("delivery_token", Text),
     PrimaryKeyConstraint("id"),
     partial_index("ix_files_uploads", "account_id", "created_at", "id", where="prediction_id IS NULL"),
+    partial_index("ix_files_expiry", "expires_at", "id", where="expires_at IS NOT NULL AND prediction_id IS NULL"),
+    Index("ix_files_blob", "blob_key"),
     partial_index("ux_files_delivery", "delivery_token", where="delivery_token IS NOT NULL", unique=True),
 )
 
@@ -365,4 +384,19 @@ webhook_messages = Table(
     PrimaryKeyConstraint("id"),
     CheckConstraint(text("delivered_at IS NULL OR failed_at IS NULL"), name="ends_once"),
     partial_index("ix_webhook_messages_due", "next_attempt_at", "id", where="delivered_at IS NULL AND failed_at IS NULL"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("prediction_id", Text),
+    Column("status", Integer),
+    Column("body", LargeBinary),
+    PrimaryKeyConstraint("account_id", "key"),
+    Index("ix_idempotency_keys_expiry", "expires_at"),
 )

@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from replicate_server.domain.ids import AccountId, PredictionId
-from replicate_server.domain.records import WebhookMessage, WebhookSecret
+from replicate_server.domain.records import WebhookMessage
 from replicate_server.ports.clock import Clock, Randomness, system_randomness
 from replicate_server.ports.fetching import Fetcher, FetchFailed, FetchRefused
-from replicate_server.ports.store import WebhookOutbox
+from replicate_server.ports.store import StorageUnavailable, WebhookOutbox
 from replicate_server.webhooks.composer import COMPLETED
 from replicate_server.webhooks.lanes import Health, Lane, delivery_order, receiver_of
 from replicate_server.webhooks.schedule import Delivered, GiveUp, Retry, Verdict, judge_answer, judge_failure
@@ -24,7 +24,7 @@ from replicate_server.webhooks.signing import build_signature_headers
 
 log = logging.getLogger(__name__)
 
-SecretSource = Callable[[AccountId], Awaitable[WebhookSecret]]
+SecretSource = Callable[[AccountId], Awaitable[Sequence[str]]]
 
 HELD_MAX = 512
 """Messages in memory at once, being sent or waiting in a lane."""
@@ -50,7 +50,7 @@ class WebhookDeliverer:
     Args:
         store: The outbox.
         fetcher: Posts to user URLs.
-        secrets: Gives an account's signing secret.
+        secrets: Gives the keys that an account's messages are signed with now, the current one first.
         clock: Reads the time.
         randomness: For the jitter of retries.
     """
@@ -180,11 +180,12 @@ class WebhookDeliverer:
         """Make one attempt and record how it went."""
         was_answered = False
         try:
-            verdict, was_answered = await self._attempt(message)
+            verdict, was_answered = await self._judged_attempt(message)
             await self._record(message, verdict)
         except Exception:
-            # The message stays due in the outbox: better sent twice than never.
+            # The message stays due in the outbox: better sent twice than never. Nothing else would make the loop look again.
             log.exception("a webhook attempt was not recorded", extra={"message_id": message.id})
+            asyncio.get_running_loop().call_later(STORE_FAILURE_PAUSE_SECONDS, self.wake)
         was_full = len(self._held) >= HELD_MAX
         returned = lane.settle(message, was_answered=was_answered)
         self._ended.add(message.id)
@@ -194,15 +195,23 @@ class WebhookDeliverer:
         if was_full or returned:
             self.wake()
 
+    async def _judged_attempt(self, message: WebhookMessage) -> tuple[Verdict, bool]:
+        """Make an attempt. One that fails on our side counts too, unless the store is away, so that none goes on for ever."""
+        try:
+            return await self._attempt(message)
+        except StorageUnavailable:
+            raise
+        except Exception as error:
+            log.exception("a webhook could not be sent", extra={"message_id": message.id})
+            return judge_failure(message, f"could not be sent: {error}", now=self._clock.now(), chance=self._chance()), True
+
     async def _attempt(self, message: WebhookMessage) -> tuple[Verdict, bool]:
         """Post once; returns the verdict and whether the receiver answered at all."""
         if message.event != COMPLETED and message.prediction_id in self._completed:
             return GiveUp("dropped: the prediction's completed message came first"), True
-        secret = await self._secrets(message.account_id)
+        keys = await self._secrets(message.account_id)
         now = self._clock.now()
-        headers = build_signature_headers(
-            secret.key, message_id=message.id, timestamp_seconds=int(now.timestamp()), body=message.body
-        )
+        headers = build_signature_headers(keys, message_id=message.id, timestamp_seconds=int(now.timestamp()), body=message.body)
         try:
             answer = await self._fetcher.post(
                 message.url, body=message.body, headers={"Content-Type": "application/json", **headers}

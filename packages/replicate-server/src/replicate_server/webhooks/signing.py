@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 KEY_PREFIX = "whsec_"
 
@@ -18,11 +18,12 @@ class SecretMalformed(ValueError):
     """A signing secret that is not ``whsec_`` and base64. The message does not repeat it."""
 
 
-def build_signature_headers(key: str, *, message_id: str, timestamp_seconds: int, body: bytes) -> Mapping[str, str]:
+def build_signature_headers(keys: Sequence[str], *, message_id: str, timestamp_seconds: int, body: bytes) -> Mapping[str, str]:
     """The headers that prove who sent a body and when.
 
     Args:
-        key: The account's secret, ``whsec_`` and standard base64.
+        keys: The account's secrets, ``whsec_`` and standard base64, the current one first. More than one during a rotation: a
+            receiver accepts the message if any signature fits, so it may hold either.
         message_id: The same on every attempt; receivers drop repeats by it.
         timestamp_seconds: Unix time of this attempt; receivers refuse old ones.
         body: The exact bytes sent.
@@ -31,12 +32,12 @@ def build_signature_headers(key: str, *, message_id: str, timestamp_seconds: int
         SecretMalformed: If the secret cannot be decoded.
     """
     signed = f"{message_id}.{timestamp_seconds}.".encode() + body
-    standard = base64.b64encode(hmac.digest(_decode(key), signed, hashlib.sha256)).decode()
+    signatures = [base64.b64encode(hmac.digest(_decode(key), signed, hashlib.sha256)).decode() for key in keys]
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp_seconds),
-        "webhook-signature": f"v1,{standard}",
-        "X-Replicate-Signature": f"sha256={hmac.new(key.encode(), body, hashlib.sha256).hexdigest()}",
+        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
+        "X-Replicate-Signature": f"sha256={hmac.new(keys[0].encode(), body, hashlib.sha256).hexdigest()}",
     }
 
 

@@ -28,6 +28,19 @@ def describe_self(text: str, file: Path | None) -> object:
     }
 
 
+def look_around(text: str, file: Path | None) -> object:
+    import getpass
+    import pwd
+    import tempfile
+
+    cache = HostPath("~/.cache/library").expanduser()
+    cache.mkdir(parents=True)
+    (cache / "weights").write_text("cached")
+    with tempfile.NamedTemporaryFile() as temporary:
+        temporary.write(b"x")
+    return {"names": [getpass.getuser(), pwd.getpwuid(os.getuid()).pw_name], "passed": os.environ.get("PASSED_VARIABLE")}
+
+
 def importable(name: str) -> bool:
     try:
         __import__(name)
@@ -95,6 +108,18 @@ def read_file(text: str, file: Path | None) -> object:
 def write_file(text: str, file: Path | None) -> object:
     HostPath(text).write_text("escaped")
     return "written"
+
+
+def write_beside_code(text: str, file: Path | None) -> object:
+    HostPath("checkpoints").mkdir()
+    HostPath("checkpoints/weights").write_text("downloaded")
+    here = HostPath(__file__)
+    here.write_text(here.read_text() + "\n# changed in place")
+    return HostPath("checkpoints/weights").read_text()
+
+
+def list_folder(text: str, file: Path | None) -> object:
+    return sorted(os.listdir())
 
 
 def list_processes(text: str, file: Path | None) -> object:

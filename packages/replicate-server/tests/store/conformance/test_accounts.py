@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 from replicate_server.domain.ids import AccountId, FileId, PredictionId
-from replicate_server.domain.records import Account, StoredFile, Token, WebhookSecret
+from replicate_server.domain.records import Account, RetiredSecret, StoredFile, Token, WebhookSecret
 from replicate_server.ports.store import NameTaken, Store
 
 pytestmark = pytest.mark.anyio
@@ -67,6 +67,16 @@ async def test_the_first_webhook_secret_stays(store: Store, at: At) -> None:
     stored = await asyncio.gather(*(store.create_webhook_secret(secret) for secret in secrets))
     assert set(stored) == {secrets[0]}
     assert await store.webhook_secret(ADA) == secrets[0]
+
+
+async def test_a_rotated_webhook_secret_retires_the_one_before(store: Store, at: At) -> None:
+    first, second, third = (WebhookSecret(ADA, f"whsec_{number}", at(number)) for number in range(3))
+    await store.rotate_webhook_secret(first, valid_until=at(10))
+    assert await store.retired_webhook_secret(ADA) is None
+    await store.rotate_webhook_secret(second, valid_until=at(11))
+    await store.rotate_webhook_secret(third, valid_until=at(12))
+    assert await store.webhook_secret(ADA) == third
+    assert await store.retired_webhook_secret(ADA) == RetiredSecret(ADA, "whsec_1", at(12))
 
 
 async def test_the_first_server_secret_stays(store: Store) -> None:

@@ -90,6 +90,17 @@ async def test_events_are_read_in_order_after_a_position(store: Store, at: At, c
     assert await store.events_after(prediction.id, 20, limit=3) == []
 
 
+async def test_a_page_of_events_ends_with_the_one_that_fills_it(
+    store: Store, at: At, claimed: Claimed, new_event: NewEvent
+) -> None:
+    prediction = await claimed()
+    events = [new_event(prediction, number, "output", "x" * 1_000) for number in range(1, 8)]
+    await store.append_events(ref(prediction), started_at=at(1), consequences=Consequences(events=events))
+    assert await store.events_after(prediction.id, 0, limit=99, size_bytes_max=2_500) == events[:3]
+    assert await store.events_after(prediction.id, 3, limit=2, size_bytes_max=2_500) == events[3:5]
+    assert await store.events_after(prediction.id, 5, limit=99, size_bytes_max=1) == events[5:6]
+
+
 async def test_whether_output_was_published_is_known(store: Store, at: At, claimed: Claimed, new_event: NewEvent) -> None:
     prediction = await claimed()
     for sequence, kind in ((1, "log"), (2, "output")):

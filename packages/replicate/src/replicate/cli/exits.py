@@ -9,6 +9,12 @@ import click
 
 FAILED, USAGE, REFUSED, UNREACHABLE, INTERRUPTED = 1, 2, 3, 4, 130
 
+ADVICE: Dict[int, str] = {
+    401: ". Set REPLICATE_API_TOKEN, or put it into .env",
+    404: ". `replicate models list` shows the models there are",
+    429: ". Try again later",
+}
+
 EXIT_CODES: Dict[int, str] = {
     0: "success",
     FAILED: "the prediction failed or was canceled",
@@ -35,7 +41,9 @@ def errors_as_lines() -> Iterator[None]:
     except ModelError as error:
         stop(f"prediction {error.prediction.id} failed: {error}", FAILED)
     except (TransportError, PredictionTimeoutError) as error:
-        stop(error.detail or "the API could not be reached", UNREACHABLE)
+        is_gone = isinstance(error, TransportError)
+        advice = ". Is the server running? REPLICATE_BASE_URL names another one" if is_gone else ""
+        stop((error.detail or "the API could not be reached") + advice, UNREACHABLE)
     except ReplicateError as error:
         stop(describe_refusal(error.title, error.detail, error.status), REFUSED)
     except OSError as error:
@@ -43,7 +51,8 @@ def errors_as_lines() -> Iterator[None]:
 
 
 def describe_refusal(title: Optional[str], detail: Optional[str], status: Optional[int]) -> str:
-    """Say a refusal in one line, with advice for the two that everybody meets."""
-    said = ": ".join(part for part in (title, detail and "; ".join(detail.strip().splitlines())) if part) or "refused"
-    advice = {401: ". Set REPLICATE_API_TOKEN, or put it into .env", 429: ". Try again later"}.get(status or 0, "")
-    return said + (f" ({status})" if status else "") + advice
+    """Say a refusal in one line, with advice for those that everybody meets."""
+    lines = [line[2:] if line.startswith("- ") else line for line in (detail or "").strip().splitlines()]
+    told = lines[0] + " " + "; ".join(lines[1:]) if lines and lines[0].endswith(":") else "; ".join(lines)
+    said = ": ".join(part for part in (title, told) if part) or "refused"
+    return said + (f" ({status})" if status else "") + ADVICE.get(status or 0, "")

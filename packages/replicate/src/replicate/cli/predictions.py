@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 import click
 
 from replicate.cli.browse import read_reference
-from replicate.cli.exits import FAILED, INTERRUPTED, errors_as_lines, stop
+from replicate.cli.exits import FAILED, INTERRUPTED, USAGE, errors_as_lines, stop
 from replicate.cli.inputs import InputError, build_inputs, find_missing, parse_pairs, resolve
 from replicate.cli.printing import (
     find_files,
@@ -113,6 +113,8 @@ def execute(session: Session, ref: str, texts: Any, *, output_dir: Optional[Path
     if as_json:
         print_json(without_data(prediction.dict()))
     if prediction.status != "succeeded":
+        if not as_json and prediction.logs:
+            click.echo(prediction.logs.rstrip("\n"), err=True)
         stop(f"prediction {prediction.id} {prediction.status}" + (f": {prediction.error}" if prediction.error else ""), FAILED)
     for path in saved:
         click.echo(str(path), err=as_json)
@@ -137,11 +139,14 @@ def read_inputs(client: Client, ref: str, texts: List[str]) -> Tuple[Dict[str, A
         given = build_inputs(parse_pairs(texts), schema, document)
         missing = find_missing(given, schema)
         if missing and not is_terminal(sys.stdin):
-            raise InputError(f"missing input: {', '.join(missing)}")
+            raise InputError(f"missing input: {', '.join(missing)}; `replicate models schema {ref}` shows them all")
         asked = [(name, ask(name, schema, document)) for name in missing]
         return {**given, **build_inputs(asked, schema, document)}, version
     except InputError as error:
-        raise click.UsageError(str(error)) from error
+        stop(str(error), USAGE)
+    except click.Abort:
+        click.echo(err=True)
+        stop("nothing was run", INTERRUPTED)
 
 
 def ask(name: str, schema: Any, document: Any) -> str:

@@ -12,6 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
+NUMBERS_SHOWN = 6
+NUMBERS_SHOWN_MAX = 16
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from replicate.helpers import FileOutput
@@ -28,8 +31,14 @@ def wants_json(option: bool) -> bool:
 
 
 def print_json(value: Any) -> None:
-    """Write a value as indented JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Write a value as indented JSON; times as the API writes them."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_as_json))
+
+
+def _as_json(value: Any) -> str:
+    from datetime import datetime
+
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -54,7 +63,19 @@ def print_output(output: Any) -> None:
     elif output is not None and all(isinstance(item, str) for item in items):
         click.echo("".join(items))
     elif output is not None:
-        print_json(output)
+        print_json(shorten(output))
+
+
+def shorten(output: Any) -> Any:
+    """Replace long lists of numbers, which nobody reads on a terminal, by their beginning and their length."""
+    if isinstance(output, dict):
+        return {name: shorten(value) for name, value in output.items()}
+    if not isinstance(output, list):
+        return output
+    if len(output) > NUMBERS_SHOWN_MAX and all(isinstance(item, (int, float)) for item in output):
+        shown = ", ".join(f"{item:.4g}" for item in output[:NUMBERS_SHOWN])
+        return f"{shown}, … {len(output)} numbers; --json shows all"
+    return [shorten(item) for item in output]
 
 
 def find_files(output: Any) -> List[FileOutput]:

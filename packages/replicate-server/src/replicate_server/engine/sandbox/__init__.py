@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from replicate_server.engine.sandbox.bubblewrap import BubblewrapSandbox, find_bubblewrap
 from replicate_server.engine.sandbox.choice import SandboxMissing, choose_sandbox
-from replicate_server.engine.sandbox.launch import Launch, Sandbox, SandboxedCommand
+from replicate_server.engine.sandbox.launch import Installation, Launch, Sandbox, SandboxedCommand
 from replicate_server.engine.sandbox.process import ProcessSandbox, SandboxUnusable
 
 __all__ = [
     "BubblewrapSandbox",
+    "Installation",
     "Launch",
     "ProcessSandbox",
     "Sandbox",

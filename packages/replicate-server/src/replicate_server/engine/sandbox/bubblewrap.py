@@ -1,8 +1,8 @@
 """The bubblewrap sandbox: namespaces of its own, and a file system put together by hand.
 
 Processes, IPC, host name and (unless allowed) the network are the model's own. The model sees the system read-only, its
-interpreter and environment at their own paths, ``/src`` read-only, and three places to write: ``/scratch`` and ``/tmp``
-(folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists for it.
+interpreter and environment at their own paths, and four places to write: ``/src`` (its own copy of the version's files),
+``/scratch`` and ``/tmp`` (folders of the instance on the host's disk) and ``/dev/shm``. No other file of the host exists for it.
 
 As root, bubblewrap assembles this with root's rights and ``setpriv`` then becomes nobody for good; so the interpreter may lie
 in a folder that only root can enter. As anybody else, or where that fails, a user namespace does it. Source:
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from replicate_server.engine.sandbox.launch import (
     NOBODY,
     SYSTEM_FILES,
     SYSTEM_FOLDERS,
+    Installation,
     Launch,
     SandboxedCommand,
     build_variables,
@@ -31,7 +32,11 @@ from replicate_server.engine.sandbox.launch import (
 
 SOURCE_DIR = "/src"
 WORK_DIR = "/scratch"
+SHARED_SOURCE_DIR = "/opt/model-source"
 RUNTIME_DIR = "/opt/cog-runtime"
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+# Minimal, so that libraries which ask who they run as get an answer; the host's own would tell its users' names.
+_USER_FILES = Path(__file__).parent / "etc"
 _PROBE_TIMEOUT_SECONDS = 10.0
 # Rights that setpriv needs to give up all rights; it keeps none of them.
 _CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
@@ -66,7 +71,7 @@ class BubblewrapSandbox:
         argv += _bind_at_own_path("--ro-bind", launch.interpreter.prefix)
         argv += _bind_at_own_path("--ro-bind", str(launch.environment_dir))
         argv += ["--dir", "/opt", "--ro-bind", str(launch.runtime_dir), RUNTIME_DIR]
-        argv += ["--ro-bind", str(launch.source_dir), SOURCE_DIR]
+        argv += ["--bind", str(launch.own_source_dir), SOURCE_DIR, "--ro-bind", str(launch.source_dir), SHARED_SOURCE_DIR]
         for node in launch.device_nodes:
             argv += ["--dev-bind", node, node]
         argv += [*self._last_steps(), "--chdir", SOURCE_DIR, "--", *_limit_memory(launch), *self._become_nobody()]
@@ -74,7 +79,21 @@ class BubblewrapSandbox:
             argv += ["/usr/bin/env", *(f"{name}={value}" for name, value in launch.author_variables.items())]
         # In a user namespace files still belong to the server's own user.
         owner = NOBODY if self.setpriv else None
-        return SandboxedCommand([*argv, *launch.worker_command], variables, SOURCE_DIR, WORK_DIR, owner)
+        return SandboxedCommand([*argv, *launch.worker_command], variables, SOURCE_DIR, SHARED_SOURCE_DIR, WORK_DIR, owner)
+
+    def build_installation(self, work: Installation) -> tuple[list[str], dict[str, str]]:
+        """The command line and environment of an installation: as isolated as an instance, with folders of its own to write."""
+        program, *arguments = work.argv
+        argv = [self.binary, *self._namespaces(allows_network=work.allows_network), *_system_mounts()]
+        argv += ["--bind", str(work.temporary_dir), "/tmp"]  # noqa: S108
+        for path in (work.interpreter.prefix, *work.read_only):
+            argv += _bind_at_own_path("--ro-bind", path)
+        for folder in work.writable:
+            argv += _bind_at_own_path("--bind", str(folder))
+        inside = f"/opt/{Path(program).name}"
+        argv += ["--dir", "/opt", "--ro-bind", program, inside, *self._last_steps(), "--chdir", "/tmp", "--"]  # noqa: S108
+        variables = {**work.variables, "PATH": _PATH, "HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108
+        return [*argv, *self._become_nobody(), inside, *arguments], variables
 
     def works(self) -> bool:
         """Run the recipe once with an empty model. Blocks for some milliseconds."""
@@ -119,6 +138,8 @@ def _system_mounts() -> list[str]:
             argv += ["--ro-bind", folder, folder]
     for file in find_existing(SYSTEM_FILES):
         argv += ["--ro-bind", file, file]
+    for name in ("passwd", "group"):
+        argv += ["--ro-bind", str(_USER_FILES / name), f"/etc/{name}"]
     argv += ["--proc", "/proc", "--dev", "/dev"]
     if Path("/sys/devices/system").is_dir():  # Numeric libraries ask it how many cores there are.
         argv += ["--dir", "/sys", "--dir", "/sys/devices", "--ro-bind", "/sys/devices/system", "/sys/devices/system"]
@@ -135,13 +156,18 @@ def _bind_at_own_path(option: str, path: str) -> list[str]:
     return [*argv, option, path, path]
 
 
-def find_bubblewrap(environ: Mapping[str, str]) -> BubblewrapSandbox | None:
-    """The first recipe that really works here, or None. Runs programs."""
+def find_bubblewrap(environ: Mapping[str, str], passed: Iterable[str] = ()) -> BubblewrapSandbox | None:
+    """The first recipe that really works here, or None. Runs programs.
+
+    Args:
+        environ: The server's environment.
+        passed: Names of those of its variables that models get, beside the certificates' places.
+    """
     binary = shutil.which("bwrap", path=environ.get("PATH"))
     if binary is None:
         return None
     setpriv = shutil.which("setpriv", path="/usr/bin:/bin") if os.geteuid() == 0 else None
-    inherited = select_inherited(environ)
+    inherited = select_inherited(environ, passed)
     recipes = [BubblewrapSandbox(binary, setpriv, inherited)] if setpriv else []
     recipes.append(BubblewrapSandbox(binary, None, inherited))
     return next((recipe for recipe in recipes if recipe.works()), None)

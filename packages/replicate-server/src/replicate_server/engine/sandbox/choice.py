@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from replicate_server.engine.config import SandboxChoice
 from replicate_server.engine.sandbox.bubblewrap import find_bubblewrap
@@ -20,16 +20,16 @@ class SandboxMissing(Exception):
         )
 
 
-def choose_sandbox(choice: SandboxChoice, environ: Mapping[str, str]) -> Sandbox:
-    """Pick by setting and by what works. Runs programs.
+def choose_sandbox(choice: SandboxChoice, environ: Mapping[str, str], passed: Iterable[str] = ()) -> Sandbox:
+    """Pick by setting and by what works. Runs programs. ``passed`` names variables of ``environ`` that models get.
 
     Raises:
         SandboxMissing: If bubblewrap is demanded and does not work: the operator's word is not silently weakened.
     """
     if choice is not SandboxChoice.PROCESS:
-        bubblewrap = find_bubblewrap(environ)
+        bubblewrap = find_bubblewrap(environ, passed)
         if bubblewrap is not None:
             return bubblewrap
         if choice is SandboxChoice.BUBBLEWRAP:
             raise SandboxMissing
-    return find_process_sandbox(environ)
+    return find_process_sandbox(environ, passed)

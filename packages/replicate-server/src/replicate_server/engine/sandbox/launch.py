@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -42,7 +42,7 @@ class Launch:
     runtime_dir: Path
     source_dir: Path
     folder: Path
-    """The instance's own folder; its ``work`` and ``tmp`` are the model's to write."""
+    """The instance's own folder; its ``work``, ``tmp`` and ``src`` are the model's to write."""
     socket_fd: int
     variables: Mapping[str, str]
     """From the author's cog.yaml."""
@@ -54,6 +54,11 @@ class Launch:
     """To be enforced by the sandbox; None when a control group does it."""
     processes_max: int | None
     """To be enforced by the sandbox; None when a control group does it."""
+
+    @property
+    def own_source_dir(self) -> Path:
+        """The instance's copy of ``source_dir``."""
+        return self.folder / "src"
 
     @property
     def python(self) -> str:
@@ -79,12 +84,33 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True)
+class Installation:
+    """A program that fills an environment and runs its packages' build code on the way, in host terms."""
+
+    argv: tuple[str, ...]
+    """The first is a program on the host; it is shown to the sandbox alone."""
+    variables: Mapping[str, str]
+    """Its whole environment, but for the folders for temporary files."""
+    interpreter: Interpreter
+    read_only: tuple[str, ...]
+    """What else it may read: local package indexes."""
+    writable: tuple[Path, ...]
+    """Folders that it may change, at their own paths."""
+    temporary_dir: Path
+    """Becomes its ``/tmp``."""
+    allows_network: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxedCommand:
     """A command line, its environment, and where the model finds its folders."""
 
     argv: list[str]
     variables: dict[str, str]
     source_dir: str
+    """The instance's own copy of the version's files."""
+    shared_source_dir: str
+    """The version's files themselves, to which large files of the copy are links."""
     work_dir: str
     owner: int | None
     """The host user that model code runs as; None when it is the server's own."""
@@ -113,9 +139,9 @@ class Sandbox(Protocol):
         ...
 
 
-def select_inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of the server's environment that models may have."""
-    return {name: environ[name] for name in _INHERITED_VARIABLES if name in environ}
+def select_inherited(environ: Mapping[str, str], passed: Iterable[str] = ()) -> dict[str, str]:
+    """The part of the server's environment that models may have: where certificates are, and what the operator named."""
+    return {name: environ[name] for name in (*_INHERITED_VARIABLES, *passed) if name in environ}
 
 
 def build_variables(launch: Launch, *, temporary_dir: str, runtime_dir: str, inherited: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from replicate_server.engine.sandbox.launch import (
     select_inherited,
 )
 
-_READ_ONLY = (*SYSTEM_FOLDERS, *SYSTEM_FILES, "/proc", "/sys")
+# The user files have no secrets in them, and libraries ask them who they run as; here they are the host's own.
+_READ_ONLY = (*SYSTEM_FOLDERS, *SYSTEM_FILES, "/etc/passwd", "/etc/group", "/proc", "/sys")
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/shm")  # noqa: S108
 _LANDLOCK_NETWORK = 4
 _LANDLOCK_SIGNALS = 6
@@ -67,6 +68,7 @@ class ProcessSandbox:
             SandboxUnusable: If as root neither nobody can reach the model's files nor landlock can confine root to them.
         """
         temporary_dir, work_dir = str(launch.folder / "tmp"), str(launch.folder / "work")
+        source_dir = str(launch.own_source_dir)
         read_only = [*find_existing(_READ_ONLY), launch.interpreter.prefix]
         read_only += [str(folder) for folder in (launch.environment_dir, launch.runtime_dir, launch.source_dir)]
         needed = (launch.interpreter.path, *map(str, (launch.environment_dir, launch.runtime_dir, launch.source_dir)))
@@ -86,14 +88,14 @@ class ProcessSandbox:
             "memory_bytes": launch.memory_bytes,
             "processes_max": launch.processes_max,
             "read_only": read_only,
-            "writable": [temporary_dir, work_dir, *find_existing(_DEVICES), *launch.device_nodes],
-            "folder": str(launch.source_dir),
+            "writable": [temporary_dir, work_dir, source_dir, *find_existing(_DEVICES), *launch.device_nodes],
+            "folder": source_dir,
             "argv": launch.worker_command,
             "variables": {**variables, **launch.author_variables},
         }
         argv = [sys.executable, "-I", "-S", launcher.__file__, json.dumps(plan)]
         owner = NOBODY if becomes_nobody else None
-        return SandboxedCommand(argv, {"PATH": variables["PATH"]}, str(launch.source_dir), work_dir, owner)
+        return SandboxedCommand(argv, {"PATH": variables["PATH"]}, source_dir, str(launch.source_dir), work_dir, owner)
 
 
 def is_reachable(path: str) -> bool:
@@ -103,7 +105,7 @@ def is_reachable(path: str) -> bool:
     return above and bool(real.stat().st_mode & stat.S_IROTH)
 
 
-def find_process_sandbox(environ: Mapping[str, str]) -> ProcessSandbox:
-    """The process sandbox of this machine."""
+def find_process_sandbox(environ: Mapping[str, str], passed: Iterable[str] = ()) -> ProcessSandbox:
+    """The process sandbox of this machine. ``passed`` names variables of ``environ`` that models get."""
     version = launcher.landlock_version()
-    return ProcessSandbox(is_root=os.geteuid() == 0, landlock_version=version, inherited=select_inherited(environ))
+    return ProcessSandbox(is_root=os.geteuid() == 0, landlock_version=version, inherited=select_inherited(environ, passed))
