@@ -27,7 +27,8 @@ PREDICTION_ID = "0123456789abcdefghjkmnpqrs"
 FILE_ID = "MDAwMDAwMDAtMDAwMC0wMDAwLTAwMDAtMDAwMDAwMDAwMDAw"
 VERSION_ID = "0123456789abcdef" * 4
 CAPABILITY = "0" * 43
-NUMBERS = {"predict_time": 0.25, "total_time": 0.5, "run_count": 7}
+INSTANCE_ID = "instance_0123456789abcdefghjkmnpqrs"
+NUMBERS = {"cost_dollars": 0.001, "predict_time": 0.25, "total_time": 0.5, "run_count": 7}
 SECRET = "whsec_" + "A" * 43 + "="
 
 HEADERS_RECORDED = ("content-type", "preference-applied", "allow")
@@ -159,8 +160,8 @@ def _normalize(value: Any, base_url: str, *, name: str = "") -> Any:
         return NUMBERS[name]
     if not isinstance(value, str):
         return value
-    if name == "key":
-        return SECRET
+    if name in ("key", "instance"):
+        return {"key": SECRET, "instance": INSTANCE_ID}[name]
     if name in ("id", "version"):
         return {26: PREDICTION_ID, 48: FILE_ID, 64: VERSION_ID}.get(len(value), value)
     text = _CAPABILITY.sub(CAPABILITY, _TIME.sub(TIME, value.replace(base_url, BASE_URL)))
