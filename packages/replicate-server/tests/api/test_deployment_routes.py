@@ -96,9 +96,26 @@ async def test_predictions_run_the_release_and_carry_the_deployment(call: Call, 
     answer = await call("POST", f"{PATH}/predictions", json={"input": {"prompt": "hi"}}, headers={"Prefer": "wait=5"})
     assert (answer.status_code, answer.headers["preference-applied"]) == (201, "wait=5")
     (request,) = world.predictions.requests
-    assert (request.deployment, request.version.id) == ("alice/prod", "a" * 64)
+    assert (request.deployment, request.version.id, request.hardware) == ("alice/prod", "a" * 64, "gpu-a40-large")
     wrong = await call("POST", f"{PATH}/predictions", json={"input": {"prompt": "hi"}, "version": "a" * 64})
     assert wrong.status_code == 422
+
+
+async def test_predictions_count_as_creates_and_honour_their_key(call: Call, world: Any, created: dict[str, Any]) -> None:
+    first, again = [
+        await call("POST", f"{PATH}/predictions", json={"input": {"prompt": "hi"}}, headers={"Idempotency-Key": "order-17"})
+        for _ in range(2)
+    ]
+    assert first.headers["ratelimit-remaining"] == "599"
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+    assert len(world.predictions.requests) == 1
+
+
+async def test_a_deployment_is_created_once_for_a_key(call: Call) -> None:
+    key = {"Idempotency-Key": "order-18"}
+    first, again = [await call("POST", "/v1/deployments", json=FIELDS, headers=key) for _ in range(2)]
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["allow"] == first.headers["allow"] == "GET, POST, HEAD, OPTIONS"
 
 
 async def test_no_instances_at_most_switches_a_deployment_off(call: Call, created: dict[str, Any]) -> None:
