@@ -12,17 +12,29 @@ from replicate_server.api.routes import PROTECTED
 
 from tests.live import LiveServer
 
-NAMING = [route for route in PROTECTED if "{" in route.path]
-# Lists and what of the first account must not be in them.
+COLLECTION = "/v1/collections/{slug}"
+NAMING = [route for route in PROTECTED if "{" in route.path and route.path != COLLECTION]
+# What is sent along, where it is not an input.
+BODIES: dict[tuple[str, str], Any] = {
+    ("PATCH", "/v1/deployments/{owner}/{name}"): {"max_instances": 2},
+    ("PATCH", "/v1/models/{owner}/{name}"): {"description": "theirs"},
+    ("POST", "/v1/models/{owner}/{name}/examples"): {"prediction": "0" * 26},
+}
+# What everybody may ask for, and what of the first account must not be in the answer.
 LISTS = {
     "/v1/account": "local",
+    "/v1/collections": "{name}",
+    COLLECTION: "{name}",
+    "/v1/deployments": "{name}",
     "/v1/files": "{file_id}",
     "/v1/models": "{name}",
     "/v1/predictions": "{prediction_id}",
+    "/v1/search?query=walled": "{name}",
     "/v1/webhooks/default/secret": "{secret}",
 }
 # They tell nothing of anybody, or make something of the caller's own.
-OWN = {("GET", "/v1/hardware"), ("POST", "/v1/files"), ("POST", "/v1/models"), ("POST", "/v1/predictions")}
+OWN = {("GET", "/v1/hardware"), *(("POST", f"/v1/{noun}") for noun in ("deployments", "files", "models", "predictions"))}
+SEARCH = ("QUERY", "/v1/models")
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,7 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """A private model with a version, a prediction of it and an upload; the other account has nothing."""
+    """A private model with all that hangs on it, its collection, and an upload; the other account has nothing."""
     server = LiveServer(tmp_path_factory.mktemp("town"))
     server.start()
     server.command("replicate-server", "account", "create", "other", "--data-dir", str(server.data_dir))
@@ -49,11 +61,13 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         server.publish("caption", "local/caption")
         body = {"version": version, "input": {"prompt": "mine alone"}}
         prediction = mine.post("/v1/predictions", json=body, headers={"Prefer": "wait"}).json()
+        show_off(server, mine, prediction)
         file = mine.post("/v1/files", files={"content": ("mine.txt", b"mine", "text/plain")}).json()
         secret = mine.get("/v1/webhooks/default/secret").json()["key"]
         names = {
             "owner": "local",
             "name": "walled-garden",
+            "slug": "walks",
             "version": version,
             "prediction_id": prediction["id"],
             "file_id": file["id"],
@@ -62,24 +76,42 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     server.stop()
 
 
+def show_off(server: LiveServer, mine: httpx.Client, prediction: dict[str, Any]) -> None:
+    """Put what only its owner may see wherever a model can be shown: readme, example, deployment, collection."""
+    model = "/v1/models/local/walled-garden"
+    assert mine.patch(model, json={"readme": "mine", "default_example": prediction["id"]}).status_code == 200
+    assert mine.post(f"{model}/examples", json={"prediction": prediction["id"]}).status_code == 201
+    deployment = {"name": "walled-garden", "model": "local/walled-garden", "version": prediction["version"], "hardware": "cpu"}
+    assert mine.post("/v1/deployments", json={**deployment, "min_instances": 0, "max_instances": 1}).status_code == 200
+    at = ("--data-dir", str(server.data_dir))
+    server.command("replicate-server", "collection", "create", "walks", *at)
+    server.command("replicate-server", "collection", "add", "walks", "local/walled-garden", *at)
+
+
 def test_every_route_is_in_one_of_the_groups() -> None:
-    grouped = {(route.method, route.path) for route in NAMING} | {("GET", path) for path in LISTS} | OWN
+    grouped = {(route.method, route.path) for route in NAMING} | {("GET", path.split("?")[0]) for path in LISTS} | OWN | {SEARCH}
     assert {(route.method, route.path) for route in PROTECTED} == grouped
 
 
 @pytest.mark.parametrize("route", NAMING, ids=lambda route: f"{route.method} {route.path}")
 def test_what_another_account_has_is_not_found(town: Town, route: Any) -> None:
     path = route.path.format(**town.names)
-    answer = town.theirs.request(route.method, path, json={"input": {"prompt": "theirs"}} if route.method == "POST" else None)
+    input = {"input": {"prompt": "theirs"}} if route.method == "POST" else None
+    answer = town.theirs.request(route.method, path, json=BODIES.get((route.method, route.path), input))
     assert answer.status_code == 404
     assert "mine" not in answer.text
 
 
 @pytest.mark.parametrize("path", LISTS)
 def test_a_list_has_nothing_of_another_account(town: Town, path: str) -> None:
-    answer = town.theirs.get(path)
+    answer = town.theirs.get(path.format(**town.names))
     assert answer.status_code == 200
     assert LISTS[path].format(**town.names) not in answer.text
+
+
+def test_a_search_finds_nothing_of_another_account(town: Town) -> None:
+    found = [api.request(*SEARCH, content=b"walled").json()["results"] for api in (town.mine, town.theirs)]
+    assert [len(models) for models in found] == [1, 0]
 
 
 def test_everything_is_still_there_for_its_owner(town: Town) -> None:

@@ -1,4 +1,4 @@
-"""Commands that work on a data folder directly: accounts and tokens, also while a server runs on it.
+"""Commands that work on a data folder directly: accounts, tokens and the catalogue, also while a server runs on it.
 
 Owns opening the store beside a server and closing it again. The rules are those of the services; printing is ``cli``'s.
 """
@@ -6,14 +6,17 @@ Owns opening the store beside a server and closing it again. The rules are those
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from replicate_server.domain.errors import NotFound
 from replicate_server.hosts_file import write_private
 from replicate_server.ports.clock import SystemClock, system_randomness
+from replicate_server.ports.store import Store
 from replicate_server.services.accounts import AccountService
+from replicate_server.services.collections import CollectionService
 from replicate_server.store import open_store
 
 DATABASE_NAME = "replicate.db"
@@ -32,16 +35,61 @@ def with_accounts(data_dir: Path, use: Callable[[AccountService], Awaitable[Resu
     Raises:
         DataFolderMissing: If the folder has no database: a misspelt path must not become an empty one.
     """
+    return with_catalogue(data_dir, lambda desk: use(desk.accounts))
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorDesk:
+    """What an operator may use on a data folder."""
+
+    accounts: AccountService
+    collections: CollectionService
+    store: Store
+
+
+def with_catalogue(data_dir: Path, use: Callable[[OperatorDesk], Awaitable[Result]]) -> Result:
+    """Run one use case on the accounts or the catalogue of a data folder.
+
+    Raises:
+        DataFolderMissing: If the folder has no database: a misspelt path must not become an empty one.
+    """
     if not (data_dir / DATABASE_NAME).is_file():
         raise DataFolderMissing(f"{data_dir} holds no database: name the server's folder with --data-dir, or start a server")
     return asyncio.run(_with_store(data_dir, use))
 
 
-async def _with_store(data_dir: Path, use: Callable[[AccountService], Awaitable[Result]]) -> Result:
+async def set_official(desk: OperatorDesk, name: str, *, is_official: bool) -> None:
+    """Mark a model ``owner/name`` as official, or take the mark away.
+
+    Raises:
+        NotFound: If there is no such model.
+    """
+    owner, _, own_name = name.partition("/")
+    model = await desk.store.model(owner, own_name)
+    if model is None:
+        raise NotFound(f"There is no model {name}.")
+    await desk.store.update_model(model.id, {"is_official": is_official})
+
+
+async def collect(desk: OperatorDesk, slug: str, models: Iterable[str], *, name: str, description: str) -> None:
+    """Put models ``owner/name`` into a collection, which is created when it is missing; those in it keep their place.
+
+    Raises:
+        NotFound: If a model does not exist.
+    """
+    try:
+        await desk.collections.get(slug)
+    except NotFound:
+        await desk.collections.create(slug, name=name, description=description)
+    for model in models:
+        await desk.collections.add(slug, model)
+
+
+async def _with_store(data_dir: Path, use: Callable[[OperatorDesk], Awaitable[Result]]) -> Result:
     clock = SystemClock()
     store = open_store(data_dir / DATABASE_NAME, clock=clock, exclusive=False)
     try:
-        return await use(AccountService(store, clock, system_randomness))
+        return await use(OperatorDesk(AccountService(store, clock, system_randomness), CollectionService(store, clock), store))
     finally:
         await store.close()
 
@@ -60,7 +108,7 @@ def ensure_first_token(data_dir: Path, *, username: str, token: str | None) -> s
     Raises:
         replicate_server.domain.errors.InvalidRequest: If the name or the token has the wrong form.
     """
-    created = asyncio.run(_with_store(data_dir, lambda accounts: accounts.ensure_first_account(username, token)))
+    created = asyncio.run(_with_store(data_dir, lambda desk: desk.accounts.ensure_first_account(username, token)))
     if created is not None:
         write_private(token_path(data_dir), created + "\n")
     return created

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import shutil
@@ -15,6 +16,7 @@ from cog import __version__ as cog_version
 
 from replicate_server.administration import DATABASE_NAME
 from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
+from replicate_server.api.calls import CatalogueServices
 from replicate_server.api.urls import Urls
 from replicate_server.api.wire import encode_prediction
 from replicate_server.blobs import open_blobs
@@ -36,10 +38,13 @@ from replicate_server.registry.unpacking import UnpackLimits
 from replicate_server.scheduler.options import SchedulerOptions
 from replicate_server.scheduler.scheduler import Scheduler, SchedulerParts
 from replicate_server.services.accounts import AccountService
+from replicate_server.services.collections import CollectionService, SearchService
+from replicate_server.services.deployments import DeploymentService
 from replicate_server.services.file_sweeper import FileSweeper
 from replicate_server.services.files import FileService
 from replicate_server.services.idempotency import IdempotentCreates
 from replicate_server.services.input_files import InputFiles
+from replicate_server.services.model_editing import ModelEditing
 from replicate_server.services.models import ModelService
 from replicate_server.services.output_files import OutputFiles
 from replicate_server.services.predictions import PredictionService
@@ -47,6 +52,7 @@ from replicate_server.services.publishing import Platform as BuildTarget
 from replicate_server.services.publishing import PublishService
 from replicate_server.services.rate_limiter import RateLimiter
 from replicate_server.services.validation import validate_input
+from replicate_server.services.version_removal import RemovalParts, VersionRemoval
 from replicate_server.services.versions import VersionService
 from replicate_server.settings import Settings
 from replicate_server.store import open_store
@@ -156,19 +162,14 @@ def build_platform(
         store, hub, scheduler, clock, randomness, validate_input, wait_seconds_max=settings.sync_wait_seconds_max
     )
     files = _build_files(settings, store, blobs, clock, randomness)
-    publishing = PublishService(
-        store=store,
-        models=models,
-        blobs=blobs,
-        engine=engine,
-        clock=clock,
-        work_dir=folders.work,
-        limits=unpack_limits,
-        platform=_build_target(),
-    )
+    content_lock = asyncio.Lock()
+    publishing = _build_publishing(store, models, blobs, engine, clock, folders.work, unpack_limits, content_lock)
+    removal = RemovalParts(blobs, packages, content_lock, predictions.is_running)
+    catalogue = build_catalogue(store, models, versions, clock, randomness, removal)
     creates = IdempotentCreates(store, clock, keep_seconds=settings.idempotency_seconds)
+    limiter = _build_limiter(settings)
     services = ApiServices(
-        accounts, predictions, models, versions, files, publishing, creates, _build_limiter(settings), fetcher, clock
+        accounts, predictions, models, versions, files, publishing, creates, limiter, fetcher, clock, catalogue
     )
     return Platform(
         app=build_app(services, urls, _api_limits(settings)),
@@ -184,6 +185,43 @@ def build_platform(
         scheduler=scheduler,
         deliverer=deliverer,
         sweeper=FileSweeper(store, blobs, clock),
+    )
+
+
+def _build_publishing(
+    store: Store,
+    models: ModelService,
+    blobs: BlobStore,
+    engine: Engine,
+    clock: Clock,
+    work_dir: Path,
+    limits: UnpackLimits,
+    content_lock: asyncio.Lock,
+) -> PublishService:
+    return PublishService(
+        store=store,
+        models=models,
+        blobs=blobs,
+        engine=engine,
+        clock=clock,
+        work_dir=work_dir,
+        limits=limits,
+        platform=_build_target(),
+        content_lock=content_lock,
+    )
+
+
+def build_catalogue(
+    store: Store, models: ModelService, versions: VersionService, clock: Clock, randomness: Randomness, removal: RemovalParts
+) -> CatalogueServices:
+    """Assemble the use cases around finding, editing and deploying models."""
+    editing = ModelEditing(store, models, clock)
+    return CatalogueServices(
+        editing=editing,
+        removal=VersionRemoval(store, editing, versions, removal),
+        collections=CollectionService(store, clock),
+        search=SearchService(store),
+        deployments=DeploymentService(store, versions, clock, randomness),
     )
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from replicate_server.administration import OperatorDesk
     from replicate_server.services.accounts import AccountService
     from replicate_server.settings import Settings
 
@@ -170,12 +171,17 @@ def doctor(data_dir: Path) -> None:
 
 def use_accounts(data_dir: Path, use: Callable[[AccountService], Awaitable[Any]]) -> Any:
     """Run one use case on the accounts of a data folder, and end with one line when it refuses."""
-    from replicate_server.administration import DataFolderMissing, with_accounts
+    return use_catalogue(data_dir, lambda desk: use(desk.accounts))
+
+
+def use_catalogue(data_dir: Path, use: Callable[[OperatorDesk], Awaitable[Any]]) -> Any:
+    """Run one use case of the operator on a data folder, and end with one line when it refuses."""
+    from replicate_server.administration import DataFolderMissing, with_catalogue
     from replicate_server.domain.errors import OperatingError
     from replicate_server.store.opening import SchemaUnknown, StoreInUse
 
     try:
-        return with_accounts(data_dir, use)
+        return with_catalogue(data_dir, use)
     except OperatingError as error:
         fail(error.detail)
     except (DataFolderMissing, SchemaUnknown, StoreInUse) as error:
@@ -208,6 +214,44 @@ def list_accounts(data_dir: Path) -> None:
 
 
 @main.group()
+def member() -> None:
+    """Members of organizations."""
+
+
+@member.command("add")
+@click.argument("organization")
+@click.argument("username")
+@click.option("--role", type=click.Choice(["member", "admin"]), default="member", show_default=True, help="What it may do.")
+@data_dir_option
+def add_member(organization: str, username: str, role: str, data_dir: Path) -> None:
+    """Make the account USERNAME a member of ORGANIZATION, or change its role.
+
+    A member sees and runs what the organization owns; an admin may change it too.
+    """
+    from replicate_server.domain.scopes import Role
+
+    use_accounts(data_dir, lambda accounts: accounts.set_member(organization, username, Role(role)))
+
+
+@member.command("remove")
+@click.argument("organization")
+@click.argument("username")
+@data_dir_option
+def remove_member(organization: str, username: str, data_dir: Path) -> None:
+    """End the membership of USERNAME in ORGANIZATION; it takes effect within a second."""
+    use_accounts(data_dir, lambda accounts: accounts.remove_member(organization, username))
+
+
+@member.command("list")
+@click.argument("organization")
+@data_dir_option
+def list_members(organization: str, data_dir: Path) -> None:
+    """List the members of ORGANIZATION, oldest first: username, role."""
+    for found in use_accounts(data_dir, lambda accounts: accounts.list_members(organization)):
+        click.echo(f"{found.username}  {found.role}")
+
+
+@main.group()
 def token() -> None:
     """API tokens."""
 
@@ -215,13 +259,25 @@ def token() -> None:
 @token.command("create")
 @click.option("--account", "username", default="local", show_default=True, help="The username it acts for.")
 @click.option("--name", default="", help="What it is for.")
+@click.option("--scopes", help="What it allows, with commas: read, run, write, admin.  [default: admin, which is everything]")
+@click.option("--expires", "expires_days", type=click.IntRange(1, 36_500), help="Days until it is refused.  [default: never]")
 @data_dir_option
-def create_token(username: str, name: str, data_dir: Path) -> None:
+def create_token(username: str, name: str, scopes: str | None, expires_days: int | None, data_dir: Path) -> None:
     """Create a token and print it. It cannot be shown again: only its digest is stored."""
+    from datetime import timedelta
+
+    from replicate_server.domain.scopes import ALL_SCOPES, parse_scopes
+    from replicate_server.ports.clock import SystemClock
+
+    try:
+        allowed = ALL_SCOPES if scopes is None else parse_scopes(scopes)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--scopes") from error
+    expires_at = None if expires_days is None else SystemClock().now() + timedelta(days=expires_days)
 
     async def create(accounts: AccountService) -> str:
         owner = await accounts.account_by_username(username)
-        return (await accounts.create_token(owner.id, name=name))[1]
+        return (await accounts.create_token(owner.id, name=name, scopes=allowed, expires_at=expires_at))[1]
 
     click.echo(use_accounts(data_dir, create))
 
@@ -230,7 +286,7 @@ def create_token(username: str, name: str, data_dir: Path) -> None:
 @click.option("--account", "username", default="local", show_default=True, help="Whose tokens.")
 @data_dir_option
 def list_tokens(username: str, data_dir: Path) -> None:
-    """List an account's tokens, oldest first: id, first characters, state, last use, name."""
+    """List an account's tokens, oldest first: id, first characters, state, last use, scopes, expiry, name."""
 
     async def load(accounts: AccountService) -> Any:
         return await accounts.list_tokens((await accounts.account_by_username(username)).id)
@@ -238,7 +294,9 @@ def list_tokens(username: str, data_dir: Path) -> None:
     for found in use_accounts(data_dir, load):
         state = "revoked" if found.revoked_at else "active"
         used = f"{found.last_used_at:%Y-%m-%d %H:%M} UTC" if found.last_used_at else "never used"
-        click.echo(f"{found.id}  {found.prefix}…  {state}  {used}  {found.name}")
+        allowed = ",".join(sorted(found.scopes))
+        ends = f"until {found.expires_at:%Y-%m-%d %H:%M} UTC" if found.expires_at else "no end"
+        click.echo(f"{found.id}  {found.prefix}…  {state}  {used}  {allowed}  {ends}  {found.name}")
 
 
 @token.command("revoke")
@@ -248,6 +306,76 @@ def revoke_token(token_id: str, data_dir: Path) -> None:
     """Revoke the token TOKEN_ID (see `token list`); it stops working within a second."""
     if not use_accounts(data_dir, lambda accounts: accounts.revoke_token(token_id)):
         fail(f"there is no token {token_id}; `replicate-server token list` shows the ids")
+
+
+@main.group()
+def model() -> None:
+    """Models: what only the operator may say about them."""
+
+
+@model.command("official")
+@click.argument("name", metavar="OWNER/NAME")
+@click.option("--off", is_flag=True, help="Take the mark away.")
+@data_dir_option
+def mark_official(name: str, data_dir: Path, *, off: bool) -> None:
+    """Mark a model as official: `is_official` is true, and its versions are not listed."""
+    from replicate_server.administration import set_official
+
+    use_catalogue(data_dir, lambda desk: set_official(desk, name, is_official=not off))
+
+
+@main.group()
+def collection() -> None:
+    """Collections: models put together under a name."""
+
+
+@collection.command("create")
+@click.argument("slug")
+@click.option("--name", help="The name to show.  [default: the slug]")
+@click.option("--description", default="", help="What the models have in common, in a sentence.")
+@click.option("--full-description", help="The same at length, in Markdown.")
+@data_dir_option
+def create_collection(slug: str, name: str | None, description: str, full_description: str | None, data_dir: Path) -> None:
+    """Create an empty collection whose name in URLs is SLUG."""
+    use_catalogue(
+        data_dir,
+        lambda desk: desk.collections.create(slug, name=name or slug, description=description, full_description=full_description),
+    )
+
+
+@collection.command("add")
+@click.argument("slug")
+@click.argument("name", metavar="OWNER/NAME")
+@data_dir_option
+def add_to_collection(slug: str, name: str, data_dir: Path) -> None:
+    """Add the model OWNER/NAME; one that is in the collection keeps its place."""
+    use_catalogue(data_dir, lambda desk: desk.collections.add(slug, name))
+
+
+@collection.command("remove")
+@click.argument("slug")
+@click.argument("name", metavar="OWNER/NAME")
+@data_dir_option
+def remove_from_collection(slug: str, name: str, data_dir: Path) -> None:
+    """Remove the model OWNER/NAME from a collection."""
+    use_catalogue(data_dir, lambda desk: desk.collections.remove(slug, name))
+
+
+@collection.command("list")
+@data_dir_option
+def list_collections(data_dir: Path) -> None:
+    """List the collections, oldest first: slug, name, description."""
+
+    async def load(desk: OperatorDesk) -> list[Any]:
+        page = await desk.collections.list(cursor=None)
+        found = list(page.results)
+        while page.next_cursor is not None:
+            page = await desk.collections.list(cursor=page.next_cursor)
+            found += page.results
+        return found
+
+    for found in use_catalogue(data_dir, load):
+        click.echo(f"{found.slug}  {found.name}  {found.description}")
 
 
 @main.group("webhook-secret")

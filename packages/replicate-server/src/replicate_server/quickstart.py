@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 
-from replicate_server.administration import issue_token, token_path, with_accounts
+from replicate_server.administration import collect, issue_token, token_path, with_accounts, with_catalogue
 from replicate_server.first_result import show_example
 from replicate_server.hosts_file import Host, hosts_path, remember_host, write_private
 from replicate_server.publish_client import Destination
@@ -61,6 +61,7 @@ async def _introduce(
     ) as client:
         failures = await _publish_new(settings, client, models_dir)
         models = [model for model in await asyncio.to_thread(find_models, models_dir) if model.name not in failures]
+        await asyncio.to_thread(collect_starters, settings.data_dir, [model.name for model in models])
         if models:
             first = _choose_first(models)
             failure = await show_example(client, first, _write)
@@ -114,6 +115,14 @@ async def _publish_new(settings: Settings, client: httpx.AsyncClient, models_dir
         return await publish_models(missing, memory, Destination(settings.base_url, token), _say)
     finally:
         await asyncio.to_thread(with_accounts, settings.data_dir, lambda accounts: accounts.revoke_token(token_id))
+
+
+def collect_starters(data_dir: Path, names: Sequence[str]) -> None:
+    """Put the starter models into a collection of their own."""
+    with_catalogue(
+        data_dir,
+        lambda desk: collect(desk, OWNER, names, name="Starter models", description="Models that need no GPU and no download."),
+    )
 
 
 def _choose_first(models: list[StarterModel]) -> StarterModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ import uvicorn
 from replicate_server.api.app import Api, ApiLimits, ApiServices, build_app
 from replicate_server.api.urls import Urls
 from replicate_server.blobs import ObjectBlobs, build_memory_blobs
+from replicate_server.bootstrap import build_catalogue
 from replicate_server.domain.errors import NotFound
 from replicate_server.domain.ids import VersionId
 from replicate_server.domain.lifecycle import Status
@@ -33,6 +35,7 @@ from replicate_server.services.models import ModelService
 from replicate_server.services.predictions import CreatePrediction, as_created
 from replicate_server.services.rate_limiter import RateLimiter
 from replicate_server.services.validation import validate_input
+from replicate_server.services.version_removal import RemovalParts
 from replicate_server.services.versions import VersionService
 from replicate_server.store import SqlStore, open_store
 
@@ -177,6 +180,17 @@ class ScriptedPredictions:
             self.closed.set()
 
 
+@dataclass
+class DiscardedPackages:
+    """Remembers which versions' files were removed; a test says which versions run."""
+
+    discarded: list[VersionId] = field(default_factory=list)
+    running: set[VersionId] = field(default_factory=set)
+
+    async def discard(self, version_id: VersionId) -> None:
+        self.discarded.append(version_id)
+
+
 class ScriptedPublishing:
     """Stands for the publish service."""
 
@@ -233,6 +247,7 @@ class World:
     fetcher: ScriptedFetcher
     predictions: ScriptedPredictions
     publishing: ScriptedPublishing
+    packages: DiscardedPackages
     services: ApiServices
     account: Account
     other: Account
@@ -246,6 +261,16 @@ class World:
         version = build_version(model or self.model, digit)
         await self.store.create_version(replace(version, created_at=self.clock.now()))
         return version
+
+    async def publish_content(self, digit: str, manifest: dict[str, Any], layers: Sequence[str]) -> Version:
+        """Publish a version with a manifest; each a second younger than the one before."""
+        self.clock.advance(seconds=1)
+        version = build_version(self.model, digit)
+        package = replace(version.package, layers=tuple(f"sha256:{layer}" for layer in layers))
+        document = json.dumps(manifest).encode()
+        published = replace(version, created_at=self.clock.now(), manifest=document, package=package)
+        await self.store.create_version(published)
+        return published
 
 
 @pytest.fixture
@@ -272,17 +297,27 @@ async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> Asy
     accounts = AccountService(store, clock, randomness)
     models = ModelService(store, clock, randomness)
     fetcher, predictions, publishing = ScriptedFetcher(), ScriptedPredictions(store, clock), ScriptedPublishing()
+    versions = VersionService(store, models, clock)
+    packages = DiscardedPackages()
     services = ApiServices(
         accounts=accounts,
         predictions=predictions,  # type: ignore[arg-type]
         models=models,
-        versions=VersionService(store, models, clock),
+        versions=versions,
         files=FileService(store, blobs, clock, randomness, size_bytes_max=1_000_000, expiry_seconds=86_400),
         publishing=publishing,  # type: ignore[arg-type]
         creates=IdempotentCreates(store, clock, keep_seconds=86_400),
         limiter=RateLimiter(RATES, lambda: (clock.now() - NOW).total_seconds()),
         fetcher=fetcher,
         clock=clock,
+        catalogue=build_catalogue(
+            store,
+            models,
+            versions,
+            clock,
+            randomness,
+            RemovalParts(blobs, packages, asyncio.Lock(), lambda model_id, version_id: version_id in packages.running),
+        ),
     )
     first, second = await accounts.create_account("alice"), await accounts.create_account("bob")
     await accounts.create_token(first.id, name="test", token=TOKEN)
@@ -291,7 +326,7 @@ async def world(anyio_backend: str, tmp_path: Path, empty_database: Path) -> Asy
     version = build_version(model)
     await store.create_version(version)
     app = build_app(services, Urls(BASE_URL), ApiLimits(prediction_body_bytes_max=100_000))
-    yield World(app, store, blobs, clock, fetcher, predictions, publishing, services, first, second, model, version)
+    yield World(app, store, blobs, clock, fetcher, predictions, publishing, packages, services, first, second, model, version)
     await store.close()
 
 

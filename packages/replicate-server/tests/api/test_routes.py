@@ -16,7 +16,7 @@ UNAUTHENTICATED = b'{"title":"Unauthenticated","detail":"You did not pass a vali
 
 
 def fill(route: Route) -> str:
-    names = ("prediction_id", "owner", "name", "version", "file_id", "delivery_token")
+    names = ("prediction_id", "slug", "owner", "name", "version", "file_id", "delivery_token")
     path = route.path.replace("{stream_token}", "s" * 43)
     for name in names:
         path = path.replace(f"{{{name}}}", "x")
@@ -41,7 +41,9 @@ def test_the_public_routes_are_these_and_no_others() -> None:
     assert sorted(f"{route.method} {route.path}" for route in PUBLIC) == [
         "GET /",
         "GET /delivery/{delivery_token}/{name}",
+        "GET /docs",
         "GET /healthz",
+        "GET /openapi.json",
         "GET /v1/files/{file_id}/download",
         "GET /v1/files/{stream_token}",
         "GET /v1/streams/{stream_token}",
@@ -99,7 +101,7 @@ async def test_an_unknown_path_is_not_found(call: Call) -> None:
 async def test_a_wrong_method_is_told_which_are_right(call: Call) -> None:
     answer = await call("PUT", "/v1/predictions")
     assert answer.status_code == 405
-    assert answer.headers["allow"] == "GET, POST, HEAD"
+    assert answer.headers["allow"] == "GET, POST, HEAD, OPTIONS"
     assert answer.json()["status"] == 405
 
 

@@ -64,6 +64,26 @@ def test_a_misspelt_data_folder_is_refused_and_not_created(runner: CliRunner, tm
     assert not (tmp_path / "dada").exists()
 
 
+def test_members_are_added_listed_and_removed(runner: CliRunner, data_dir: Path) -> None:
+    at = ["--data-dir", str(data_dir)]
+    runner.invoke(main, ["account", "create", "team", "--organization", *at])
+    assert runner.invoke(main, ["member", "add", "team", "local", "--role", "admin", *at]).exit_code == 0
+    assert runner.invoke(main, ["member", "list", "team", *at]).stdout == "local  admin\n"
+    assert runner.invoke(main, ["member", "remove", "team", "local", *at]).exit_code == 0
+    assert runner.invoke(main, ["member", "list", "team", *at]).stdout == ""
+    refused = runner.invoke(main, ["member", "add", "local", "team", *at])
+    assert (refused.exit_code, refused.stderr) == (1, "replicate-server: local is not an organization.\n")
+
+
+def test_a_token_may_be_limited_and_shows_its_limits(runner: CliRunner, data_dir: Path) -> None:
+    at = ["--data-dir", str(data_dir)]
+    assert runner.invoke(main, ["token", "create", "--scopes", "run, read", "--expires", "30", *at]).exit_code == 0
+    line = runner.invoke(main, ["token", "list", *at]).stdout.splitlines()[1]
+    assert "read,run  until 2" in line
+    wrong = runner.invoke(main, ["token", "create", "--scopes", "fly", *at])
+    assert (wrong.exit_code, "unknown: fly" in wrong.stderr) == (2, True)
+
+
 def test_a_webhook_secret_is_rotated_and_printed(runner: CliRunner, data_dir: Path) -> None:
     rotated = [runner.invoke(main, ["webhook-secret", "rotate", "--data-dir", str(data_dir)]).stdout for _ in range(2)]
     keys = with_accounts(data_dir, _signing_keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import tempfile
@@ -25,6 +26,8 @@ from replicate_server.ports.engine import Engine, Instance, InstanceSpec, Resour
 
 WAIT_SECONDS = 30.0
 MODEL = Path(__file__).parent / "model"
+# Of instances. Benches share an engine, whose instances need names of their own.
+NUMBERS = itertools.count(1)
 
 
 class Recorder:
@@ -101,15 +104,13 @@ class Bench:
         self.data_dir = data_dir
         self.source_dir = source_dir
         self.recorder = Recorder()
-        self._count = 0
 
     async def start(self, runner: str = "Predictor", *, package: Package | None = None, **limits: Any) -> Instance:
         """Start an instance and return at once."""
-        self._count += 1
         if package is None:
             package = self.build_package(f"predict.py:{runner}")
         spec = InstanceSpec(
-            instance_id=InstanceId(f"test-{id(self):x}-{self._count}"),
+            instance_id=InstanceId(f"test-{next(NUMBERS)}"),
             version=build_version(package),
             resources=Resources(memory_bytes=limits.get("memory_bytes", 256 * 1024**2), gpus=limits.get("gpus", 0)),
             setup_timeout_seconds=limits.get("setup_timeout_seconds", WAIT_SECONDS),

@@ -116,6 +116,9 @@ class Lives(RuleBasedStateMachine):
         await self.heart.tick()
         for prediction in self.accepted:
             await self.heart.ended(prediction)
+        # An outcome can be seen as soon as it is on disk, which is before its writer hears of it and lets go of the prediction.
+        for run in self.heart.scheduler.dispatcher.runs():
+            await run.recorder.flush()
 
 
 def test_every_accepted_prediction_gets_exactly_one_outcome(build_world: Callable[[], Any]) -> None:

@@ -53,3 +53,10 @@ async def test_an_ended_prediction_stands_nowhere_and_remembers_its_instance_and
         assert await heart.service.standing(waited) is None
         assert (await heart.look(waited)).instance_id == waited.instance_id is not None
         assert (await heart.look(stored)).instance_id == stored.instance_id is not None
+
+
+async def test_a_prediction_asks_for_its_deployments_hardware_and_else_for_its_models(world: Any) -> None:
+    async with world.heart() as heart:
+        deployed = await heart.run(deployment="ada/prod", hardware="gpu-a40-large")
+        assert (await heart.look(deployed)).hardware == deployed.hardware == "gpu-a40-large"
+        assert (await heart.run()).hardware == world.version("a").hardware

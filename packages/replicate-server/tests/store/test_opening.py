@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from replicate_server.domain.ids import AccountId
 from replicate_server.ports.clock import SystemClock
 from replicate_server.store import SqlStore, open_store
 from replicate_server.store.migrations import REVISIONS
@@ -49,6 +52,17 @@ def schema(connection: sqlite3.Connection) -> set[tuple[str, str, frozenset[str]
     return {(kind, name, parts(sql)) for kind, name, sql in rows if name != "alembic_version"}
 
 
+def upgrade_to(path: Path, revision: str) -> None:
+    """A database as the release with this revision left it."""
+    scripts = script_directory()
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        context = EnvironmentContext(Config(), scripts, fn=lambda current, _: scripts._upgrade_revs(revision, current))
+        context.configure(connection=connection)
+        context.run_migrations()
+    engine.dispose()
+
+
 def test_a_migrated_database_equals_the_declared_tables(tmp_path: Path) -> None:
     close(open_at(tmp_path / "migrated.sqlite3"))
     engine = create_engine(f"sqlite:///{tmp_path}/fresh.sqlite3")
@@ -64,6 +78,21 @@ def test_a_migrated_database_equals_the_declared_tables(tmp_path: Path) -> None:
 def test_the_known_revisions_are_those_of_the_migrations() -> None:
     revisions = [script.revision for script in script_directory().walk_revisions()]
     assert tuple(reversed(revisions)) == REVISIONS
+
+
+def test_models_of_an_older_database_are_found_after_the_upgrade(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    upgrade_to(path, "0001")
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "INSERT INTO models (id, account_id, owner, name, visibility, created_at, hardware, run_count) "
+            "VALUES ('model_1', 'acct_a', 'ada', 'old-model', 'public', 1, 'cpu', 7)"
+        )
+    connection.close()
+    store = open_at(path)
+    found = asyncio.run(store.search_models(["old"], viewer=AccountId("acct_b"), limit=9))
+    assert [(item.model.name, item.model.run_count, item.model.is_official) for item in found] == [("old-model", 7, False)]
+    close(store)
 
 
 def test_a_second_server_on_the_same_data_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:

@@ -8,7 +8,18 @@ from itertools import chain
 
 import pytest
 from replicate_server.ports.clock import SystemClock
-from replicate_server.store import accounts, catalogue, files, idempotency, open_store, outbox, prediction_statements
+from replicate_server.store import (
+    accounts,
+    catalogue,
+    collections,
+    deployments,
+    files,
+    idempotency,
+    model_changes,
+    open_store,
+    outbox,
+    prediction_statements,
+)
 from replicate_server.store.cursors import KeysetList
 from replicate_server.store.sqlite import DIALECT, SqliteConnection, SqliteDatabase
 from replicate_server.store.statements import Statement
@@ -20,7 +31,18 @@ SMALL = {"accounts"}
 def statements() -> dict[str, Statement]:
     """Every statement of the store by a name for the test's report."""
     named: dict[str, Statement] = {}
-    for module in (prediction_statements, accounts, catalogue, files, outbox, idempotency):
+    modules = (
+        prediction_statements,
+        accounts,
+        catalogue,
+        model_changes,
+        collections,
+        deployments,
+        files,
+        outbox,
+        idempotency,
+    )
+    for module in modules:
         for name, value in vars(module).items():
             if isinstance(value, Statement):
                 named[name] = value

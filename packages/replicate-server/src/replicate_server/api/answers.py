@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from replicate_server.api import wire
 
@@ -41,6 +41,26 @@ class Answer:
             head += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": head})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.body})
+
+
+class NamingMethods:
+    """Another answer with an ``Allow`` header."""
+
+    __slots__ = ("_allowed", "_answer")
+
+    def __init__(self, answer: ASGIApp, allowed: str) -> None:
+        self._answer = answer
+        self._allowed = (b"allow", allowed.encode())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it with the header."""
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], self._allowed]
+            await send(message)
+
+        await self._answer(scope, receive, send_named)
 
 
 def json_answer(shape: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:

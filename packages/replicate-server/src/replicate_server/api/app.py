@@ -10,15 +10,25 @@ import logging
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from replicate_server.api.answers import Answer, NamingMethods
 from replicate_server.api.calls import ApiLimits, ApiServices, Call
 from replicate_server.api.idempotency import HEADER as KEY_HEADER
 from replicate_server.api.idempotency import answer_once
 from replicate_server.api.problems import confess, refuse
 from replicate_server.api.routes import PROTECTED, PUBLIC
 from replicate_server.api.routing import KeyUse, Route, Router
+from replicate_server.api.scopes import needed
 from replicate_server.api.urls import Urls
-from replicate_server.domain.errors import MethodNotAllowed, NotFound, OperatingError, RateLimited, Unavailable
+from replicate_server.domain.errors import (
+    MethodNotAllowed,
+    NotFound,
+    OperatingError,
+    PermissionDenied,
+    RateLimited,
+    Unavailable,
+)
 from replicate_server.domain.rate_limits import Taking
+from replicate_server.domain.scopes import allows
 from replicate_server.ports.store import StorageUnavailable
 
 __all__ = ["Api", "ApiLimits", "ApiServices", "build_app"]
@@ -76,6 +86,8 @@ class Api:
         if match is None:
             raise NotFound
         target = match.target(scope["method"])
+        if scope["method"] == "OPTIONS":
+            return Answer(status=204, media_type=None, headers={"Allow": match.allowed})
         if target is None:
             raise MethodNotAllowed(
                 f"{scope['method']} is not possible here; these are: {match.allowed}", headers={"Allow": match.allowed}
@@ -83,8 +95,24 @@ class Api:
         call = Call(scope, receive, services=self._services, urls=self._urls, limits=self._limits, parameters=match.parameters)
         if target.is_public:
             return await target.route.handler(call)
-        await call.authenticate()
-        route = target.route
+        await self._admit(call, target.route)
+        answer = await self._answer_known(call, target.route, headers)
+        return NamingMethods(answer, match.allowed) if target.shows_methods else answer
+
+    async def _admit(self, call: Call, route: Route) -> None:
+        """Let in whoever may use the route.
+
+        Raises:
+            Unauthenticated: If the request names nobody.
+            PermissionDenied: If the token lacks the scope.
+        """
+        account = await call.authenticate()
+        permission = needed(route.method, route.path)
+        if not allows(account.scopes, permission):
+            raise PermissionDenied(f"This token may not do this: it needs the scope {permission}.")
+
+    async def _answer_known(self, call: Call, route: Route, headers: Headers) -> ASGIApp:
+        """Answer somebody who may ask this, unless it is one request too many."""
         if route.key_use is not KeyUse.NONE and (key := call.header(b"idempotency-key")):
             headers.append((KEY_HEADER.encode(), key.encode("latin-1")))
             return await answer_once(call, route, key, lambda: self._count(call, route, headers))

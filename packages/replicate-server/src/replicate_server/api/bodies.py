@@ -99,6 +99,24 @@ def decode_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def decode_search_text(body: bytes) -> str:
+    """The text of a search in any of the encodings that clients use: as it is, or as a JSON string.
+
+    The content type does not tell them apart: one client sends JSON as ``text/plain`` (reference http-api §7.1).
+
+    Raises:
+        InvalidRequest: If it is not UTF-8.
+    """
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("The search text is not valid UTF-8") from error
+    try:
+        return msgspec.json.decode(body, type=str)
+    except msgspec.MsgspecError:
+        return text
+
+
 def decode_prediction(body: bytes, *, has_version: bool, fetcher: Fetcher, allows_http: bool) -> PredictionBody:
     """Read the body of a create.
 

@@ -17,15 +17,30 @@ from replicate_server.domain.records import Account
 from replicate_server.ports.clock import Clock
 from replicate_server.ports.fetching import Fetcher
 from replicate_server.services.accounts import AccountService
+from replicate_server.services.collections import CollectionService, SearchService
+from replicate_server.services.deployments import DeploymentService
 from replicate_server.services.files import FileService
 from replicate_server.services.idempotency import IdempotentCreates, Turn
+from replicate_server.services.model_editing import ModelEditing
 from replicate_server.services.models import ModelService
 from replicate_server.services.predictions import PredictionService
 from replicate_server.services.publishing import PublishService
 from replicate_server.services.rate_limiter import RateLimiter
+from replicate_server.services.version_removal import VersionRemoval
 from replicate_server.services.versions import VersionService
 
 RECORD_BODY_BYTES_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueServices:
+    """The use cases around finding, editing and deploying models."""
+
+    editing: ModelEditing
+    removal: VersionRemoval
+    collections: CollectionService
+    search: SearchService
+    deployments: DeploymentService
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class ApiServices:
     fetcher: Fetcher
     """Only asked whether a webhook's URL may be contacted; nothing is fetched here."""
     clock: Clock
+    catalogue: CatalogueServices
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ async def create(call: Call) -> ASGIApp:
 async def get(call: Call) -> ASGIApp:
     """``GET /v1/models/{owner}/{name}``."""
     model = await call.services.models.get(call.account, call.parameters["owner"], call.parameters["name"])
-    return json_answer(await _build(call, model))
+    return json_answer(await shape_model(call, model))
 
 
 async def list_page(call: Call) -> ASGIApp:
@@ -38,7 +38,7 @@ async def list_page(call: Call) -> ASGIApp:
         descending=direction == "desc",
         cursor=call.query.get("cursor"),
     )
-    shapes = {model.id: await _build(call, model) for model in page.results}
+    shapes = {model.id: await shape_model(call, model) for model in page.results}
     return json_answer(wire.build_page(page, lambda model: shapes[model.id], call.urls, path=LIST_PATH, filters=filters))
 
 
@@ -57,5 +57,8 @@ async def get_version(call: Call) -> ASGIApp:
     return json_answer(wire.build_version(version))
 
 
-async def _build(call: Call, model: Model) -> wire.WireModel:
-    return wire.build_model(model, await call.services.versions.latest_of(model), call.urls)
+async def shape_model(call: Call, model: Model) -> wire.WireModel:
+    """A model with its latest version and its default example."""
+    latest = await call.services.versions.latest_of(model)
+    example = await call.services.catalogue.editing.default_example(model)
+    return wire.build_model(model, latest, call.urls, default_example=example)

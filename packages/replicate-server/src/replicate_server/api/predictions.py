@@ -12,6 +12,7 @@ from replicate_server.api.answers import Answer, json_answer
 from replicate_server.api.bodies import PredictionBody, decode_prediction
 from replicate_server.api.calls import Call
 from replicate_server.api.headers import parse_cancel_after, parse_prefer
+from replicate_server.domain.catalogue import Deployment
 from replicate_server.domain.errors import InvalidRequest
 from replicate_server.domain.ids import PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
@@ -35,6 +36,14 @@ async def create_for_model(call: Call) -> ASGIApp:
     body = await _decode(call, has_version=False)
     version = await call.services.versions.latest(call.account, call.parameters["owner"], call.parameters["name"])
     return await _create(call, body, version)
+
+
+async def create_for_deployment(call: Call) -> ASGIApp:
+    """``POST /v1/deployments/{owner}/{name}/predictions``: run what a deployment stands for."""
+    body = await _decode(call, has_version=False)
+    owner, name = call.parameters["owner"], call.parameters["name"]
+    deployment, version = await call.services.catalogue.deployments.version(call.account, owner, name)
+    return await _create(call, body, version, deployment=deployment)
 
 
 async def get(call: Call) -> ASGIApp:
@@ -73,7 +82,7 @@ async def _decode(call: Call, *, has_version: bool) -> PredictionBody:
     )
 
 
-async def _create(call: Call, body: PredictionBody, version: Version) -> ASGIApp:
+async def _create(call: Call, body: PredictionBody, version: Version, *, deployment: Deployment | None = None) -> ASGIApp:
     prefer = call.header(b"prefer")
     wait = parse_prefer(prefer, seconds_max=call.limits.sync_wait_seconds_max) if prefer else None
     cancel_after = call.header(b"cancel-after")
@@ -85,6 +94,8 @@ async def _create(call: Call, body: PredictionBody, version: Version) -> ASGIApp
             webhook=body.webhook,
             wait_seconds=None if wait is None else wait.seconds,
             cancel_after_seconds=parse_cancel_after(cancel_after) if cancel_after else None,
+            deployment=None if deployment is None else deployment.full_name,
+            hardware=None if deployment is None else deployment.release.hardware,
             turn=call.turn,
         )
     )

@@ -2,7 +2,7 @@
 
 Gateway family (predictions, files, authentication): ``title``, ``detail``, ``status`` and for bad fields ``invalid_fields``; a
 newline ends the body. Second family (models and other records): ``status``, ``title``, ``detail`` and ``errors`` with JSON
-Pointers. Source: reference http-api §3.
+Pointers. Third family (search): a plain JSON object with ``detail``. Source: reference http-api §3.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from replicate_server.api.answers import Answer
-from replicate_server.domain.errors import Conflict, Internal, InvalidInput, OperatingError, ValidationFailed
+from replicate_server.api.answers import JSON, Answer
+from replicate_server.domain.errors import Conflict, Internal, InvalidInput, InvalidSearch, OperatingError, ValidationFailed
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 def build_problem(error: OperatingError) -> dict[str, Any]:
     """The body of an operating error, its keys in the order of the hosted service."""
+    if isinstance(error, InvalidSearch):
+        return {"detail": error.detail}
     if isinstance(error, ValidationFailed):
         errors = [{"pointer": "/" + item.field.replace(".", "/"), "detail": item.description} for item in error.errors]
         return {"status": error.status, "title": error.title, "detail": error.detail, "errors": errors}
@@ -49,7 +51,8 @@ def encode_problem(error: OperatingError) -> bytes:
 
 def refuse(error: OperatingError, headers: Mapping[str, str] | None = None) -> Answer:
     """The answer to a request that was refused."""
-    return Answer(encode_problem(error), status=error.status, media_type=MEDIA_TYPE, headers={**error.headers, **(headers or {})})
+    media_type = JSON if isinstance(error, InvalidSearch) else MEDIA_TYPE
+    return Answer(encode_problem(error), status=error.status, media_type=media_type, headers={**error.headers, **(headers or {})})
 
 
 def confess(error: Exception, *, method: str, path: str) -> Internal:

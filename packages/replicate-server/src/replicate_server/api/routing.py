@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
@@ -26,6 +27,8 @@ _FORMS: Mapping[str, re.Pattern[str]] = {
     # A capability made by domain.ids.build_secret_text. Upload ids have 48 characters, so the two never meet (reference §4.3.8).
     "stream_token": re.compile(r"[A-Za-z0-9_-]{43}"),
 }
+
+_RECORDS = ("/v1/account", "/v1/collections", "/v1/deployments", "/v1/files", "/v1/hardware", "/v1/models")
 
 _EMBEDDED_URL = re.compile(r"/v1/https?:/{1,2}[^/]+(/.*)")
 
@@ -57,12 +60,19 @@ class Route:
     """What an Idempotency-Key does here."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
-    """A route with whether it answers without a token."""
+    """A route with what the table says about it."""
 
     route: Route
     is_public: bool
+    """Whether it answers without a token."""
+
+    @cached_property
+    def shows_methods(self) -> bool:
+        """Whether its answers have an ``Allow`` header: on the hosted service those of records have, predictions' have not."""
+        path = self.route.path
+        return not self.is_public and path.startswith(_RECORDS) and not path.endswith("/predictions")
 
 
 @dataclass(slots=True)
@@ -89,7 +99,7 @@ class Match:
     def allowed(self) -> str:
         """The ``Allow`` header."""
         extra = ["HEAD"] if "GET" in self.targets else []
-        return ", ".join([*self.targets, *extra])
+        return ", ".join([*self.targets, *extra, "OPTIONS"])
 
 
 class Router:

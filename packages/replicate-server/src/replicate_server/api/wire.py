@@ -225,7 +225,9 @@ def build_version(version: Version) -> WireVersion:
     return WireVersion(version.id, version.created_at, version.cog_version, version.openapi_schema)
 
 
-def build_model(model: Model, latest_version: Version | None, urls: Urls) -> WireModel:
+def build_model(
+    model: Model, latest_version: Version | None, urls: Urls, *, default_example: Prediction | None = None
+) -> WireModel:
     """Shape a model."""
     return WireModel(
         url=urls.model(model.owner, model.name),
@@ -233,13 +235,13 @@ def build_model(model: Model, latest_version: Version | None, urls: Urls) -> Wir
         name=model.name,
         description=model.description,
         visibility=model.visibility,
-        is_official=False,
+        is_official=model.is_official,
         github_url=model.github_url,
         paper_url=model.paper_url,
         license_url=model.license_url,
         run_count=model.run_count,
         cover_image_url=model.cover_image_url,
-        default_example=None,
+        default_example=None if default_example is None else build_prediction(default_example, urls),
         latest_version=None if latest_version is None else build_version(latest_version),
         created_at=model.created_at,
     )

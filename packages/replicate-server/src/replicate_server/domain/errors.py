@@ -105,6 +105,21 @@ class NotFound(OperatingError):
         super().__init__(detail)
 
 
+class VersionsHidden(OperatingError):
+    """An official model does not list its versions."""
+
+    code, status, title = "versions_hidden", 404, "Not found"
+
+    def __init__(self) -> None:
+        super().__init__("This model is an official model and does not expose a list of versions.")
+
+
+class InvalidSearch(OperatingError):
+    """A search without words or with a wrong limit (the third error family: a plain JSON object with ``detail``)."""
+
+    code, status, title = "invalid_search", 400, None
+
+
 class MethodNotAllowed(OperatingError):
     """The path exists, the method does not."""
 

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from replicate_server.domain.ids import AccountId, FileId, HolderId, InstanceId, ModelId, PredictionId, VersionId
 from replicate_server.domain.lifecycle import Status
+from replicate_server.domain.scopes import ALL_SCOPES, Role, Scope
 
 Json = Any
 T = TypeVar("T")
@@ -30,6 +31,41 @@ class Account:
     created_at: datetime
     github_url: str | None = None
     avatar_url: str | None = None
+    memberships: tuple[Membership, ...] = ()
+    """The organizations that it belongs to; filled in for whoever calls."""
+    scopes: frozenset[Scope] = ALL_SCOPES
+    """What the token that is used allows; filled in for whoever calls."""
+
+    def acts_for(self, account_id: AccountId) -> bool:
+        """Whether it is this account or a member of it: then it may see and run what that owns."""
+        return account_id == self.id or any(item.organization_id == account_id for item in self.memberships)
+
+    def may_change(self, account_id: AccountId) -> bool:
+        """Whether it is this account or an admin of it: then it may change what that owns."""
+        return account_id == self.id or any(
+            item.organization_id == account_id and item.role is Role.ADMIN for item in self.memberships
+        )
+
+    def id_as(self, username: str) -> AccountId | None:
+        """The account of a name in which it may create things; None when it may not."""
+        if username == self.username:
+            return self.id
+        found = [item.organization_id for item in self.memberships if item.organization == username]
+        return found[0] if found and self.may_change(found[0]) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """One account's place in an organization."""
+
+    organization_id: AccountId
+    organization: str
+    """The organization's username."""
+    account_id: AccountId
+    username: str
+    """The member's username."""
+    role: Role
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +81,8 @@ class Token:
     created_at: datetime
     last_used_at: datetime | None = None
     revoked_at: datetime | None = None
+    scopes: frozenset[Scope] = ALL_SCOPES
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +105,11 @@ class Model:
     readme: str | None = None
     run_count: int = 0
     latest_version_id: VersionId | None = None
+    weights_url: str | None = None
+    is_official: bool = False
+    """Set by the operator: such a model does not show the list of its versions."""
+    default_example_id: PredictionId | None = None
+    """The prediction that its owner shows as its example."""
 
 
 @dataclass(frozen=True, slots=True)

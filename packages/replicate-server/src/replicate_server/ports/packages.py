@@ -18,3 +18,11 @@ class PackageSource(Protocol):
             replicate_server.ports.engine.PackageBroken: If a layer is missing or its digest does not match (promise O12).
         """
         ...
+
+
+class PackageCache(Protocol):
+    """The unpacked files as something that takes space."""
+
+    async def discard(self, version_id: VersionId) -> None:
+        """Remove a version's files, if they are there. Nobody may use the version any more."""
+        ...

@@ -25,6 +25,7 @@ from replicate_server.domain.records import (
     Account,
     Event,
     IdempotencyKey,
+    Membership,
     Model,
     Page,
     Prediction,
@@ -35,6 +36,8 @@ from replicate_server.domain.records import (
     WebhookMessage,
     WebhookSecret,
 )
+from replicate_server.domain.scopes import Role
+from replicate_server.ports.catalogue import CatalogueStore, CollectionStore, DeploymentStore, SearchStore
 
 
 class NameTaken(Exception):
@@ -332,6 +335,22 @@ class AccountStore(Protocol):
         """Revoke; False when unknown. The first revocation's time stays."""
         ...
 
+    async def set_member(self, organization_id: AccountId, account_id: AccountId, role: Role, *, at: datetime) -> None:
+        """Make an account a member of an organization, or change its role."""
+        ...
+
+    async def remove_member(self, organization_id: AccountId, account_id: AccountId) -> bool:
+        """End a membership; False when there was none."""
+        ...
+
+    async def list_members(self, organization_id: AccountId) -> list[Membership]:
+        """The members of an organization, oldest first."""
+        ...
+
+    async def list_memberships(self, account_id: AccountId) -> list[Membership]:
+        """The organizations of an account, oldest first."""
+        ...
+
     async def touch_tokens(self, used: Mapping[str, datetime]) -> None:
         """Record last uses (token id → time), in one transaction."""
         ...
@@ -447,7 +466,19 @@ class IdempotencyStore(Protocol):
         ...
 
 
-class Store(PredictionStore, ModelStore, AccountStore, FileStore, WebhookOutbox, IdempotencyStore, Protocol):
+class Store(
+    PredictionStore,
+    ModelStore,
+    CatalogueStore,
+    SearchStore,
+    CollectionStore,
+    DeploymentStore,
+    AccountStore,
+    FileStore,
+    WebhookOutbox,
+    IdempotencyStore,
+    Protocol,
+):
     """Everything durable, behind one transaction log."""
 
     async def close(self) -> None:

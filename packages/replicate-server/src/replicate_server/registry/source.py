@@ -56,6 +56,13 @@ class UnpackedPackages:
         # One caller that gives up must not spoil it for the others.
         return await asyncio.shield(task)
 
+    async def discard(self, version_id: VersionId) -> None:
+        """Remove a version's files; ones that are just being unpacked are waited for."""
+        task = self._ready.pop(version_id, None)
+        if task is not None:
+            await asyncio.wait([task])
+        await asyncio.to_thread(_remove_unpacked, self._root / version_id)
+
     async def _prepare(self, version_id: VersionId, package: Package) -> str:
         try:
             await self._check_documents(version_id, package)
@@ -152,6 +159,11 @@ def _remove_tree(folder: Path) -> None:
     for path, _, _ in os.walk(folder):
         os.chmod(path, 0o700)
     shutil.rmtree(folder)
+
+
+def _remove_unpacked(folder: Path) -> None:
+    _remove_tree(folder)
+    folder.with_name(folder.name + INVENTORY_SUFFIX).unlink(missing_ok=True)
 
 
 def _take_inventory(folder: Path) -> Mapping[str, str]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from replicate_server.domain import references
 from replicate_server.domain.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 from replicate_server.domain.ids import AccountId, build_record_id, build_token, token_digest
-from replicate_server.domain.records import Account, Token, WebhookSecret
+from replicate_server.domain.records import Account, Membership, Token, WebhookSecret
+from replicate_server.domain.scopes import ALL_SCOPES, Role, Scope
 from replicate_server.ports.clock import Clock, Randomness
 from replicate_server.ports.store import AccountStore, NameTaken
 from replicate_server.services.token_uses import TokenUses
@@ -60,7 +61,7 @@ class AccountService:
         """The account that a token belongs to.
 
         Raises:
-            Unauthenticated: If the token is unknown, revoked or cannot be one.
+            Unauthenticated: If the token is unknown, revoked, expired or cannot be one.
         """
         if not 0 < len(token) <= TOKEN_LENGTH_MAX:
             raise Unauthenticated
@@ -77,7 +78,10 @@ class AccountService:
 
     async def _check(self, digest: str, now: datetime) -> _Checked:
         found = await self._store.token_by_digest(digest)
-        account = await self._store.account(found.account_id) if found is not None and found.revoked_at is None else None
+        account = await self._store.account(found.account_id) if found is not None and _is_valid(found, now) else None
+        if found is not None and account is not None:
+            memberships = tuple(await self._store.list_memberships(account.id))
+            account = replace(account, memberships=memberships, scopes=found.scopes)
         checked = _Checked(account, found.id if found is not None else "", now)
         self._checked[digest] = checked
         self._checked.move_to_end(digest)
@@ -144,8 +148,61 @@ class AccountService:
             raise NotFound
         return account
 
-    async def create_token(self, account_id: AccountId, *, name: str, token: str | None = None) -> tuple[Token, str]:
+    async def set_member(self, organization: str, username: str, role: Role) -> None:
+        """Make an account a member of an organization, or change its role; it takes effect within a second.
+
+        Raises:
+            NotFound: If one of the two does not exist.
+            InvalidRequest: If the first is no organization.
+        """
+        owner, member = await self._organization(organization), await self.account_by_username(username)
+        if member.type == "organization":
+            raise InvalidRequest("An organization cannot be a member.")
+        await self._store.set_member(owner.id, member.id, role, at=self._clock.now())
+        self._checked.clear()
+
+    async def remove_member(self, organization: str, username: str) -> None:
+        """End a membership; it takes effect within a second.
+
+        Raises:
+            NotFound: If one of the two does not exist, or there is no membership.
+        """
+        owner, member = await self._organization(organization), await self.account_by_username(username)
+        if not await self._store.remove_member(owner.id, member.id):
+            raise NotFound(f"{username} is not a member of {organization}.")
+        self._checked.clear()
+
+    async def list_members(self, organization: str) -> list[Membership]:
+        """The members of an organization, oldest first.
+
+        Raises:
+            NotFound: If it does not exist.
+        """
+        return await self._store.list_members((await self._organization(organization)).id)
+
+    async def _organization(self, username: str) -> Account:
+        account = await self.account_by_username(username)
+        if account.type != "organization":
+            raise InvalidRequest(f"{username} is not an organization.")
+        return account
+
+    async def create_token(
+        self,
+        account_id: AccountId,
+        *,
+        name: str,
+        token: str | None = None,
+        scopes: frozenset[Scope] = ALL_SCOPES,
+        expires_at: datetime | None = None,
+    ) -> tuple[Token, str]:
         """Create a token; its plain text is in the answer and nowhere else.
+
+        Args:
+            account_id: Whom it acts for.
+            name: What it is for.
+            token: Its plain text; random when None.
+            scopes: What it allows.
+            expires_at: From when on it is refused; None for never.
 
         Raises:
             InvalidRequest: If a given token is too short to be safe or has the wrong form.
@@ -162,6 +219,8 @@ class AccountService:
             digest=token_digest(plain),
             prefix=plain[:_PREFIX_LENGTH],
             created_at=self._clock.now(),
+            scopes=scopes,
+            expires_at=expires_at,
         )
         await self._store.create_token(record)
         self._checked.pop(record.digest, None)
@@ -202,6 +261,10 @@ class AccountService:
         # Standard base64 has no underscore: official clients split the secret at it (reference http-api §5.2).
         key = "whsec_" + base64.b64encode(self._randomness(WEBHOOK_SECRET_BYTES)).decode()
         return WebhookSecret(account_id, key, self._clock.now())
+
+
+def _is_valid(token: Token, now: datetime) -> bool:
+    return token.revoked_at is None and (token.expires_at is None or now < token.expires_at)
 
 
 def _is_token(text: str) -> bool:

@@ -20,15 +20,18 @@ TEXT_LENGTH_MAX = 10_000
 SORT_KEYS = ("latest_version_created_at", "model_created_at")
 
 _REQUIRED = ("owner", "name", "visibility", "hardware")
-_URLS = ("github_url", "paper_url", "license_url", "cover_image_url")
-_FIELDS = frozenset((*_REQUIRED, *_URLS, "description"))
+_URLS = ("github_url", "paper_url", "weights_url", "license_url", "cover_image_url")
+_FIELDS = frozenset((*_REQUIRED, "github_url", "paper_url", "license_url", "cover_image_url", "description"))
+# The last is an extra of this server: the id of the prediction to show, or null.
+_EDITABLE = frozenset(("description", "readme", "github_url", "paper_url", "weights_url", "license_url", "default_example"))
+README_LENGTH_MAX = 500_000
 
 NAME_TAKEN = "A model with that name and owner already exists."
 
 
 def is_visible(account: Account, model: Model) -> bool:
     """Whether an account may see and run a model."""
-    return model.visibility == "public" or model.account_id == account.id
+    return model.visibility == "public" or account.acts_for(model.account_id)
 
 
 class ModelService:
@@ -54,13 +57,14 @@ class ModelService:
         errors = check_model_fields(fields)
         if errors:
             raise ValidationFailed(errors)
-        if fields["owner"] != account.username:
+        owner_id = account.id_as(fields["owner"])
+        if owner_id is None:
             raise PermissionDenied(f"You can only create models owned by {account.username}.")
-        if await self._store.count_models(account.id) >= MODELS_PER_ACCOUNT_MAX:
+        if await self._store.count_models(owner_id) >= MODELS_PER_ACCOUNT_MAX:
             raise Conflict(f"An account can have at most {MODELS_PER_ACCOUNT_MAX:,} models.")
         model = Model(
             id=ModelId(build_record_id("model", self._randomness(16))),
-            account_id=account.id,
+            account_id=owner_id,
             created_at=self._clock.now(),
             **{name: value for name, value in fields.items() if value is not None},
         )
@@ -109,12 +113,23 @@ def check_model_fields(fields: Mapping[str, Any]) -> list[FieldError]:
     return errors
 
 
+def check_model_changes(fields: Mapping[str, Any]) -> list[FieldError]:
+    """Everything wrong with changes of a model; null takes a field's value away."""
+    errors = [FieldError("unknown", name, "This field cannot be changed.") for name in fields if name not in _EDITABLE]
+    for name in sorted(_EDITABLE.intersection(fields)):
+        problem = None if fields[name] is None else _problem_of(name, fields[name])
+        if problem is not None:
+            errors.append(FieldError("invalid", name, problem))
+    return errors
+
+
 def _problem_of(name: str, value: Any) -> str | None:
-    """What is wrong with one given field of a new model."""
+    """What is wrong with one given field of a model."""
     if not isinstance(value, str):
         return "Not a valid string."
-    if len(value) > TEXT_LENGTH_MAX:
-        return f"Ensure this field has no more than {TEXT_LENGTH_MAX} characters."
+    length_max = README_LENGTH_MAX if name == "readme" else TEXT_LENGTH_MAX
+    if len(value) > length_max:
+        return f"Ensure this field has no more than {length_max} characters."
     if name in ("owner", "name") and not references.is_name(value):
         return f"Use {references.name_rule()}."
     if name == "visibility" and value not in ("public", "private"):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from replicate_server.domain.errors import NotFound
-from replicate_server.domain.ids import PredictionId, VersionId, build_prediction_id, build_secret_text
+from replicate_server.domain.ids import ModelId, PredictionId, VersionId, build_prediction_id, build_secret_text
 from replicate_server.domain.lifecycle import Status, is_terminal
 from replicate_server.domain.records import Account, Claim, Event, Page, Prediction, Standing, Version, WebhookSubscription
 from replicate_server.ports.clock import Clock, Randomness
@@ -39,6 +39,8 @@ class CreatePrediction:
     """Set: answer when it has ended, at the latest after so long."""
     cancel_after_seconds: float | None = None
     deployment: str | None = None
+    hardware: str | None = None
+    """What a deployment asks for; None: the hardware of the version's model."""
     source: str = "api"
     turn: Turn | None = None
     """Set: the request has an Idempotency-Key, which is stored in one transaction with the prediction."""
@@ -214,7 +216,7 @@ class PredictionService:
             created_at=now,
             source=request.source,
             deployment=request.deployment,
-            hardware=version.hardware,
+            hardware=request.hardware or version.hardware,
             deadline_at=now + timedelta(seconds=after) if after is not None else None,
             webhook=request.webhook,
             stream_token=build_secret_text(self._randomness(32)) if shape.streams else None,
@@ -256,6 +258,11 @@ class PredictionService:
         if is_terminal(prediction.status):
             return prediction
         return await self._scheduler.cancel(prediction)
+
+    def is_running(self, model_id: ModelId, version_id: VersionId) -> bool:
+        """Whether a prediction of a version runs here now; its row may not be stored yet."""
+        running = (run.recorder.prediction for run in self._dispatcher.runs())
+        return any((prediction.model_id, prediction.version_id) == (model_id, version_id) for prediction in running)
 
     async def by_stream(self, stream_token: str) -> Prediction:
         """The prediction behind a stream URL, whose token is all the permission it needs.

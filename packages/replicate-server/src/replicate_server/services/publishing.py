@@ -61,6 +61,7 @@ class PublishService:
         work_dir: A folder for temporary files, on the disk that has room for packages.
         limits: What an archive may hold.
         platform: What versions are built for.
+        content_lock: Shared with whoever removes content, so that nothing found here is removed before it is recorded.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class PublishService:
         work_dir: Path,
         limits: UnpackLimits,
         platform: Platform,
+        content_lock: asyncio.Lock | None = None,
     ) -> None:
         self._store = store
         self._models = models
@@ -83,6 +85,7 @@ class PublishService:
         self._work_dir = work_dir
         self._limits = limits
         self._platform = platform
+        self._content_lock = content_lock or asyncio.Lock()
 
     async def publish(
         self, account: Account, *, owner: str, name: str, archive: AsyncIterator[bytes]
@@ -120,11 +123,11 @@ class PublishService:
 
     async def _check_permission(self, account: Account, owner: str, name: str) -> Model | None:
         model = await self._store.model(owner, name)
-        if model is not None and model.account_id != account.id:
-            if model.visibility != "public":
+        if model is not None and not account.may_change(model.account_id):
+            if model.visibility != "public" and not account.acts_for(model.account_id):
                 raise NotFound
             raise PermissionDenied(f"The model {owner}/{name} belongs to another account.")
-        if model is None and owner != account.username:
+        if model is None and account.id_as(owner) is None:
             raise PermissionDenied(f"You can only publish models owned by {account.username}.")
         return model
 
@@ -148,8 +151,9 @@ class PublishService:
                 cog_version=self._platform.cog_version,
                 architecture=self._platform.architecture,
             )
-            await self._store_content(received, documents)
-            return await self._record(account, owner, name, package, schema, documents)
+            async with self._content_lock:
+                await self._store_content(received, documents)
+                return await self._record(account, owner, name, package, schema, documents)
         finally:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

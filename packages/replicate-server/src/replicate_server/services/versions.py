@@ -10,7 +10,7 @@ from collections import OrderedDict
 from datetime import datetime
 from typing import TypeVar
 
-from replicate_server.domain.errors import InvalidRequest, InvalidVersion, NotFound
+from replicate_server.domain.errors import InvalidRequest, InvalidVersion, NotFound, VersionsHidden
 from replicate_server.domain.ids import AccountId, ModelId, VersionId
 from replicate_server.domain.records import Account, Model, Page, Version
 from replicate_server.domain.references import VERSION_ID_LENGTH, InvalidReference, VersionReference, parse_version_reference
@@ -36,7 +36,7 @@ class VersionService:
         self._models = models
         self._clock = clock
         self._resolved: OrderedDict[_Key, tuple[Version, datetime]] = OrderedDict()
-        # Versions never change, so these entries have no age; the bound alone limits them.
+        # Versions never change, so these entries have no age; the bound alone limits them. Removal takes them out.
         self._known: OrderedDict[tuple[ModelId, VersionId], Version] = OrderedDict()
 
     async def resolve(self, account: Account, reference: str, *, model: tuple[str, str] | None = None) -> Version:
@@ -94,9 +94,11 @@ class VersionService:
 
     async def latest_of(self, model: Model) -> Version | None:
         """The latest version of a model record; None when it has none yet."""
-        if model.latest_version_id is None:
-            return None
-        key = (model.id, model.latest_version_id)
+        return None if model.latest_version_id is None else await self.load(model.id, model.latest_version_id)
+
+    async def load(self, model_id: ModelId, version_id: VersionId) -> Version | None:
+        """One version of a model by its whole id; None when there is none. Whether the caller may see it was checked before."""
+        key = (model_id, version_id)
         known = self._known.get(key)
         if known is not None:
             return known
@@ -110,13 +112,22 @@ class VersionService:
 
         Raises:
             NotFound: If the model cannot be seen.
+            VersionsHidden: If it is an official one.
             InvalidRequest: If the cursor is unknown.
         """
         model = await self._models.get(account, owner, name)
+        if model.is_official:
+            raise VersionsHidden
         try:
             return await self._store.list_versions(model.id, cursor=cursor, limit=PAGE_SIZE)
         except CursorInvalid as error:
             raise InvalidRequest("Invalid cursor") from error
+
+    def forget(self, model_id: ModelId, version_id: VersionId) -> None:
+        """A version was removed: it is found no more, at once."""
+        self._known.pop((model_id, version_id), None)
+        for key in [key for key, (version, _) in self._resolved.items() if version.id == version_id]:
+            del self._resolved[key]
 
     async def _find(self, account: Account, reference: VersionReference) -> Version:
         model_id = None

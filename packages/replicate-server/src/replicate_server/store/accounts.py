@@ -11,11 +11,19 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from replicate_server.domain.ids import AccountId
 from replicate_server.domain.records import Account, RetiredSecret, Token, WebhookSecret
+from replicate_server.domain.scopes import ALL_SCOPES, Scope
 from replicate_server.ports.store import NameTaken
 from replicate_server.store.prediction_rows import select_all
 from replicate_server.store.readers import Readers
 from replicate_server.store.statements import Connection, Database, Row, Statement
-from replicate_server.store.tables import accounts, retired_webhook_secrets, server_secrets, tokens, webhook_secrets
+from replicate_server.store.tables import (
+    accounts,
+    retired_webhook_secrets,
+    server_secrets,
+    token_limits,
+    tokens,
+    webhook_secrets,
+)
 from replicate_server.store.values import micros, moment, optional_micros, optional_moment
 from replicate_server.store.writer import Operation, Writer
 
@@ -25,10 +33,12 @@ ACCOUNT_BY_USERNAME = Statement(select_all(accounts).where(accounts.c.username =
 ACCOUNTS = Statement(select_all(accounts).order_by(accounts.c.created_at, accounts.c.id))
 
 INSERT_TOKEN = Statement(insert(tokens))
-TOKEN_BY_DIGEST = Statement(select_all(tokens).where(tokens.c.digest == bindparam("digest")))
-TOKENS = Statement(
-    select_all(tokens).where(tokens.c.account_id == bindparam("account_id")).order_by(tokens.c.created_at, tokens.c.id)
+_SELECT_TOKEN = select(*tokens.columns, token_limits.c.scopes, token_limits.c.expires_at).select_from(
+    tokens.outerjoin(token_limits, token_limits.c.token_id == tokens.c.id)
 )
+INSERT_TOKEN_LIMITS = Statement(insert(token_limits))
+TOKEN_BY_DIGEST = Statement(_SELECT_TOKEN.where(tokens.c.digest == bindparam("digest")))
+TOKENS = Statement(_SELECT_TOKEN.where(tokens.c.account_id == bindparam("account_id")).order_by(tokens.c.created_at, tokens.c.id))
 # Idempotent: the first revocation's time stays.
 REVOKE_TOKEN = Statement(
     update(tokens)
@@ -85,6 +95,20 @@ class ChangeRow(Operation[int]):
         return connection.change(self._statement, self._parameters)
 
 
+class CreateToken(Operation[None]):
+    """Insert a token, and its limits where it has any."""
+
+    def __init__(self, token: Token) -> None:
+        self._is_limited = token.scopes != ALL_SCOPES or token.expires_at is not None
+        self._parameters = token_parameters(token)
+
+    def apply(self, connection: Connection) -> None:
+        """Insert both."""
+        connection.change(INSERT_TOKEN, self._parameters)
+        if self._is_limited:
+            connection.change(INSERT_TOKEN_LIMITS, self._parameters)
+
+
 class TouchTokens(Operation[None]):
     """Record when tokens were last used."""
 
@@ -139,6 +163,9 @@ def token_parameters(token: Token) -> dict[str, Any]:
         "created_at": micros(token.created_at),
         "last_used_at": optional_micros(token.last_used_at),
         "revoked_at": optional_micros(token.revoked_at),
+        "token_id": token.id,
+        "scopes": " ".join(sorted(token.scopes)),
+        "expires_at": optional_micros(token.expires_at),
     }
 
 
@@ -150,7 +177,7 @@ def build_account(row: Row) -> Account:
 
 def build_token(row: Row) -> Token:
     """The record of a row of tokens."""
-    token_id, account_id, name, digest, prefix, created_at, last_used_at, revoked_at = row
+    token_id, account_id, name, digest, prefix, created_at, last_used_at, revoked_at, scopes, expires_at = row
     return Token(
         id=token_id,
         account_id=account_id,
@@ -160,6 +187,8 @@ def build_token(row: Row) -> Token:
         created_at=moment(created_at),
         last_used_at=optional_moment(last_used_at),
         revoked_at=optional_moment(revoked_at),
+        scopes=ALL_SCOPES if scopes is None else frozenset(Scope(scope) for scope in scopes.split()),
+        expires_at=optional_moment(expires_at),
     )
 
 
@@ -198,7 +227,7 @@ class SqlAccounts:
 
     async def create_token(self, token: Token) -> None:
         """See the port."""
-        await self._writer.write(ChangeRow(INSERT_TOKEN, token_parameters(token)))
+        await self._writer.write(CreateToken(token))
 
     async def token_by_digest(self, digest: str) -> Token | None:
         """See the port."""

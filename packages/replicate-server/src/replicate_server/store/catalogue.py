@@ -1,9 +1,9 @@
-"""The model store: models and their versions."""
+"""The model store: models and their versions. Their changes and removal are in `model_changes`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import msgspec
@@ -15,21 +15,25 @@ from replicate_server.ports.store import NameTaken
 from replicate_server.store.cursors import KeysetList, parse_cursor
 from replicate_server.store.readers import Readers
 from replicate_server.store.statements import Connection, Database, Row, Statement, constant
-from replicate_server.store.tables import NEWEST_KEY, OLDEST_KEY, models, versions
+from replicate_server.store.tables import NEWEST_KEY, OLDEST_KEY, model_details, models, versions
 from replicate_server.store.values import json_text, json_value, micros, moment
 from replicate_server.store.writer import Operation, Writer
 
 _PREFIX_END: Final = "g"
 """Sorts behind every hexadecimal digit."""
 
-_SELECT_MODEL = select(*(column for column in models.columns if column.name != "latest_version_created_at"))
+_MODEL_COLUMNS = tuple(column for column in models.columns if column.name != "latest_version_created_at")
+_DETAIL_COLUMNS = (model_details.c.weights_url, model_details.c.is_official, model_details.c.default_example_id)
+SELECT_MODEL = select(*_MODEL_COLUMNS, *_DETAIL_COLUMNS).select_from(
+    models.outerjoin(model_details, model_details.c.model_id == models.c.id)
+)
 _SELECT_VERSION = (
     select(*versions.columns, models.c.owner, models.c.name, models.c.hardware)
     .select_from(versions.join(models, models.c.id == versions.c.model_id))
 )  # fmt: skip
 
 INSERT_MODEL = Statement(insert(models))
-MODEL = Statement(_SELECT_MODEL.where(models.c.owner == bindparam("owner"), models.c.name == bindparam("name")))
+MODEL = Statement(SELECT_MODEL.where(models.c.owner == bindparam("owner"), models.c.name == bindparam("name")))
 COUNT_MODELS = Statement(select(func.count()).select_from(models).where(models.c.account_id == bindparam("account_id")))
 ADD_RUNS = Statement(
     update(models).where(models.c.id == bindparam("model_id")).values(run_count=models.c.run_count + bindparam("runs"))
@@ -66,7 +70,8 @@ VERSION_LIST = KeysetList.build(
 
 
 def _model_list(sort_by: str, key: Any, *, descending: bool) -> KeysetList:
-    query = select(key, models.c.id, *_SELECT_MODEL.selected_columns).where(models.c.visibility == constant("public"))
+    columns = (key, models.c.id, *_MODEL_COLUMNS, *_DETAIL_COLUMNS)
+    query = SELECT_MODEL.with_only_columns(*columns, maintain_column_froms=True).where(models.c.visibility == constant("public"))
     return KeysetList.build(f"models:{sort_by}:{descending}", query, key, models.c.id, is_descending=descending)
 
 
@@ -140,8 +145,9 @@ class AddRuns(Operation[None]):
 
 def build_model(row: Row) -> Model:
     """The record of a row of models."""
-    model_id, account_id, owner, name, visibility, created_at, *rest = row
-    return Model(model_id, account_id, owner, name, visibility, moment(created_at), *rest)
+    model_id, account_id, owner, name, visibility, created_at, *rest, is_official, default_example_id = row
+    model = Model(model_id, account_id, owner, name, visibility, moment(created_at), *rest)
+    return replace(model, is_official=bool(is_official), default_example_id=default_example_id)
 
 
 def build_version(row: Row) -> Version:

@@ -1,4 +1,4 @@
-"""The whole store: the six nouns over one writer and one set of readers."""
+"""The whole store: every noun over one writer and one set of readers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,33 @@ from collections.abc import Callable
 
 from replicate_server.store.accounts import SqlAccounts
 from replicate_server.store.catalogue import SqlCatalogue
+from replicate_server.store.collections import SqlCollections
+from replicate_server.store.deployments import SqlDeployments
 from replicate_server.store.files import SqlFiles
 from replicate_server.store.idempotency import SqlIdempotency
+from replicate_server.store.members import SqlMembers
+from replicate_server.store.model_changes import SqlModelChanges
 from replicate_server.store.outbox import SqlOutbox
 from replicate_server.store.predictions import SqlPredictions
 from replicate_server.store.readers import Readers
+from replicate_server.store.search import SqlSearch
 from replicate_server.store.statements import Database
 from replicate_server.store.writer import Writer
 
 
-class SqlStore(SqlPredictions, SqlCatalogue, SqlAccounts, SqlFiles, SqlOutbox, SqlIdempotency):
+class SqlStore(
+    SqlPredictions,
+    SqlCatalogue,
+    SqlModelChanges,
+    SqlSearch,
+    SqlCollections,
+    SqlDeployments,
+    SqlAccounts,
+    SqlMembers,
+    SqlFiles,
+    SqlOutbox,
+    SqlIdempotency,
+):
     """`Store` on any SQL database that has a `Database` here. Its methods belong to one event loop's thread."""
 
     def __init__(self, database: Database, release: Callable[[], None]) -> None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     text,
 )
 
+from replicate_server.store import search_index
 from replicate_server.store.lifecycle_rules import CHECKS, postgresql_trigger, sqlite_trigger
 
 metadata = MetaData(
@@ -95,6 +96,8 @@ predictions = Table(
     partial_index("ix_predictions_lease", "claim_expires_at", where="claim_expires_at IS NOT NULL"),
     partial_index("ix_predictions_holder", "claim_holder", where="claim_holder IS NOT NULL"),
     partial_index("ix_predictions_deadline", "deadline_at", where="deadline_at IS NOT NULL AND completed_at IS NULL"),
+    # Whether a deployment is in use, by whomever; only predictions that came through one pay for it.
+    partial_index("ix_predictions_of_deployment", "deployment", "created_at", where="deployment IS NOT NULL"),
     partial_index("ux_predictions_stream", "stream_token", where="stream_token IS NOT NULL", unique=True),
 )
 
@@ -220,6 +223,124 @@ versions = Table(
     Index("ix_versions_prefix", "id"),
     Index("ix_versions_list", "model_id", "created_at", "id"),
 )
+
+# What was added to models later, one row for those that have any of it.
+model_details = Table(
+    "model_details",
+    metadata,
+    Column("model_id", Text, nullable=False),
+    Column("weights_url", Text),
+    Column("is_official", Boolean, nullable=False),
+    Column("default_example_id", Text),
+    PrimaryKeyConstraint("model_id"),
+)
+
+model_examples = Table(
+    "model_examples",
+    metadata,
+    Column("model_id", Text, nullable=False),
+    Column("prediction_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("model_id", "prediction_id"),
+    Index("ix_model_examples_list", "model_id", "created_at", "prediction_id"),
+    # Whoever removes old predictions asks by this whether one is an example.
+    Index("ix_model_examples_prediction", "prediction_id"),
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("slug", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("full_description", Text),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("slug"),
+    Index("ix_collections_list", "created_at", "slug"),
+)
+
+collection_models = Table(
+    "collection_models",
+    metadata,
+    Column("slug", Text, nullable=False),
+    Column("model_id", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("slug", "model_id"),
+    Index("ix_collection_models_model", "model_id"),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("release_number", Integer, nullable=False),
+    PrimaryKeyConstraint("id"),
+    Index("ux_deployments_name", "owner", "name", unique=True),
+    Index("ix_deployments_list", "account_id", "created_at", "id"),
+)
+
+deployment_releases = Table(
+    "deployment_releases",
+    metadata,
+    Column("deployment_id", Text, nullable=False),
+    Column("number", Integer, nullable=False, autoincrement=False),
+    Column("model_id", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("version_id", Text, nullable=False),
+    Column("hardware", Text, nullable=False),
+    Column("min_instances", Integer, nullable=False),
+    Column("max_instances", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", Text, nullable=False),
+    PrimaryKeyConstraint("deployment_id", "number"),
+    CheckConstraint(text("0 <= min_instances AND min_instances <= max_instances"), name="bounds"),
+    Index("ix_deployment_releases_version", "version_id", "model_id"),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("organization_id", Text, nullable=False),
+    Column("account_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("organization_id", "account_id"),
+    CheckConstraint(text("role IN ('admin', 'member')"), name="role"),
+    Index("ix_memberships_account", "account_id"),
+)
+
+# What was added to tokens later; a token without a row here may do everything and does not expire.
+token_limits = Table(
+    "token_limits",
+    metadata,
+    Column("token_id", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("expires_at", BigInteger),
+    PrimaryKeyConstraint("token_id"),
+)
+
+search_entries = Table(
+    "search_entries",
+    metadata,
+    Column("number", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("entry_key", Text, nullable=False),
+    PrimaryKeyConstraint("number"),
+    Index("ux_search_entries_key", "kind", "entry_key", unique=True),
+)
+
+for _table, _statements in (
+    (search_entries, (search_index.INDEX,)),
+    (models, search_index.MODEL_TRIGGERS),
+    (collections, search_index.COLLECTION_TRIGGERS),
+):
+    for _statement in _statements:
+        _ddl = DDL(_statement)  # type: ignore[no-untyped-call]
+        event.listen(_table, "after_create", _ddl.execute_if(dialect="sqlite"))
 
 files = Table(
     "files",
