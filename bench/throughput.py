@@ -1,6 +1,6 @@
 """No-op predictions over HTTP with ``Prefer: wait``, against LitServe under the same load, in alternating rounds.
 
-Ours are durable (two commits each, on disk before the answer); LitServe stores nothing. Both run one worker of the same model.
+Ours are on disk before they are answered; LitServe stores nothing. Both run one worker of the same model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BODY = {"input": {"value": "x"}}
 
 
 def _median(results: list[LoadResult]) -> dict[str, float]:
-    """The round whose throughput is in the middle, field by field."""
+    """The median of each field over the rounds."""
     return {
         field: statistics.median(getattr(result, field) for result in results) for field in ("per_second", "p50_ms", "p99_ms")
     }

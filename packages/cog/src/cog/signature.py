@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Tuple
 
-from cog.annotations import resolve_annotations, split_optional, strip_annotated
+from cog.annotations import resolve_annotations, split_optional
 from cog.errors import RunnerError
 from cog.fields import FieldInfo
 from cog.loading import unwrap
@@ -88,8 +88,3 @@ def _field_of(item: inspect.Parameter, annotations: Dict[str, Any]) -> FieldInfo
     if item.default is _MISSING:
         return written
     return FieldInfo(**{**vars(written), "default": item.default, "has_default": True})
-
-
-def first_type(annotation: Any) -> Any:
-    """The first member of an annotation, markers removed; most inputs have exactly one."""
-    return strip_annotated(split_optional(annotation)[0][0])

@@ -10,7 +10,7 @@ import copy as copies
 import json
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Mapping, Optional, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Type, TypeVar
 
 if TYPE_CHECKING:
     from replicate.client import Client
@@ -104,8 +104,3 @@ def _plain(value: Any) -> Any:
 
 def _text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def read_each(kind: Type[R], data: Iterable[Mapping[str, Any]]) -> list[R]:
-    """Read a JSON array of one kind of record."""
-    return [kind.from_json(item) for item in data]

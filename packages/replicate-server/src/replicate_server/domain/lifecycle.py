@@ -39,26 +39,6 @@ TERMINAL = frozenset(status for status, following in TRANSITIONS.items() if not 
 ACTIVE = frozenset(TRANSITIONS) - TERMINAL
 
 
-class InvalidTransition(Exception):
-    """A status was asked to follow one that it cannot follow. Always a bug in the caller."""
-
-    def __init__(self, current: Status, target: Status) -> None:
-        super().__init__(f"a prediction cannot go from {current} to {target}")
-        self.current = current
-        self.target = target
-
-
-def transition(current: Status, target: Status) -> Status:
-    """Return ``target`` if it may follow ``current``.
-
-    Raises:
-        InvalidTransition: If the table does not allow it.
-    """
-    if target not in TRANSITIONS[current]:
-        raise InvalidTransition(current, target)
-    return target
-
-
 def is_terminal(status: Status) -> bool:
     """Whether nothing can follow: the outcome is recorded for good."""
     return status in TERMINAL

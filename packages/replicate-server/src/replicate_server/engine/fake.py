@@ -234,10 +234,6 @@ class FakeEngine:
                 return instance
         return None
 
-    def instances_of(self, version_id: VersionId) -> list[FakeInstance]:
-        """The instances of a version, oldest first."""
-        return [instance for instance in self.instances.values() if instance.spec.version.id == version_id]
-
     async def until_running(self, prediction_id: PredictionId) -> FakeInstance:
         """Wait until a prediction's code runs; returns where."""
         while (instance := self.instance_of(prediction_id)) is None:
